@@ -1,0 +1,102 @@
+package apikey
+
+// Key is the number of a request type; it never changes its meaning.
+type Key int16
+
+// The keys of Apache Kafka 4.3.1. Numbers 4 to 7 are assigned and no longer served
+// by any Kafka that speaks KRaft only.
+const (
+	Produce                      Key = 0
+	Fetch                        Key = 1
+	ListOffsets                  Key = 2
+	Metadata                     Key = 3
+	LeaderAndIsr                 Key = 4
+	StopReplica                  Key = 5
+	UpdateMetadata               Key = 6
+	ControlledShutdown           Key = 7
+	OffsetCommit                 Key = 8
+	OffsetFetch                  Key = 9
+	FindCoordinator              Key = 10
+	JoinGroup                    Key = 11
+	Heartbeat                    Key = 12
+	LeaveGroup                   Key = 13
+	SyncGroup                    Key = 14
+	DescribeGroups               Key = 15
+	ListGroups                   Key = 16
+	SaslHandshake                Key = 17
+	ApiVersions                  Key = 18
+	CreateTopics                 Key = 19
+	DeleteTopics                 Key = 20
+	DeleteRecords                Key = 21
+	InitProducerId               Key = 22
+	OffsetForLeaderEpoch         Key = 23
+	AddPartitionsToTxn           Key = 24
+	AddOffsetsToTxn              Key = 25
+	EndTxn                       Key = 26
+	WriteTxnMarkers              Key = 27
+	TxnOffsetCommit              Key = 28
+	DescribeAcls                 Key = 29
+	CreateAcls                   Key = 30
+	DeleteAcls                   Key = 31
+	DescribeConfigs              Key = 32
+	AlterConfigs                 Key = 33
+	AlterReplicaLogDirs          Key = 34
+	DescribeLogDirs              Key = 35
+	SaslAuthenticate             Key = 36
+	CreatePartitions             Key = 37
+	CreateDelegationToken        Key = 38
+	RenewDelegationToken         Key = 39
+	ExpireDelegationToken        Key = 40
+	DescribeDelegationToken      Key = 41
+	DeleteGroups                 Key = 42
+	ElectLeaders                 Key = 43
+	IncrementalAlterConfigs      Key = 44
+	AlterPartitionReassignments  Key = 45
+	ListPartitionReassignments   Key = 46
+	OffsetDelete                 Key = 47
+	DescribeClientQuotas         Key = 48
+	AlterClientQuotas            Key = 49
+	DescribeUserScramCredentials Key = 50
+	AlterUserScramCredentials    Key = 51
+	Vote                         Key = 52
+	BeginQuorumEpoch             Key = 53
+	EndQuorumEpoch               Key = 54
+	DescribeQuorum               Key = 55
+	AlterPartition               Key = 56
+	UpdateFeatures               Key = 57
+	Envelope                     Key = 58
+	FetchSnapshot                Key = 59
+	DescribeCluster              Key = 60
+	DescribeProducers            Key = 61
+	BrokerRegistration           Key = 62
+	BrokerHeartbeat              Key = 63
+	UnregisterBroker             Key = 64
+	DescribeTransactions         Key = 65
+	ListTransactions             Key = 66
+	AllocateProducerIds          Key = 67
+	ConsumerGroupHeartbeat       Key = 68
+	ConsumerGroupDescribe        Key = 69
+	ControllerRegistration       Key = 70
+	GetTelemetrySubscriptions    Key = 71
+	PushTelemetry                Key = 72
+	AssignReplicasToDirs         Key = 73
+	ListConfigResources          Key = 74
+	DescribeTopicPartitions      Key = 75
+	ShareGroupHeartbeat          Key = 76
+	ShareGroupDescribe           Key = 77
+	ShareFetch                   Key = 78
+	ShareAcknowledge             Key = 79
+	AddRaftVoter                 Key = 80
+	RemoveRaftVoter              Key = 81
+	UpdateRaftVoter              Key = 82
+	InitializeShareGroupState    Key = 83
+	ReadShareGroupState          Key = 84
+	WriteShareGroupState         Key = 85
+	DeleteShareGroupState        Key = 86
+	ReadShareGroupStateSummary   Key = 87
+	StreamsGroupHeartbeat        Key = 88
+	StreamsGroupDescribe         Key = 89
+	DescribeShareGroupOffsets    Key = 90
+	AlterShareGroupOffsets       Key = 91
+	DeleteShareGroupOffsets      Key = 92
+)
