@@ -1,0 +1,75 @@
+package node
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Gregor is the project's binary at path.
+func Gregor(path string) Software {
+	return Software{
+		Name:  "gregor",
+		Ready: 20 * time.Second,
+		Format: func(config, clusterID string) *exec.Cmd {
+			return exec.Command(path, "format", "-c", config, "-t", clusterID, "--standalone")
+		},
+		Server: func(config string, overrides ...string) *exec.Cmd {
+			args := []string{"server", config}
+			for _, o := range overrides {
+				args = append(args, "--override", o)
+			}
+			return exec.Command(path, args...)
+		},
+	}
+}
+
+// Build compiles cmd/gregor once for this process and returns the binary's
+// path. It lies below .cache, so that a second test package finds Go's own
+// build cache warm and only links.
+func Build() (string, error) { return build() }
+
+var build = sync.OnceValues(func() (string, error) {
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	out := filepath.Join(root, ".cache", fmt.Sprintf("gregor-%d", os.Getpid()))
+	cmd := exec.Command("go", "build", "-o", out, "./cmd/gregor")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if b, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build ./cmd/gregor: %w\n%s", err, b)
+	}
+	return out, nil
+})
+
+// Clean removes the binary that Build made, if it did.
+func Clean() {
+	root, err := Root()
+	if err != nil {
+		return
+	}
+	_ = os.Remove(filepath.Join(root, ".cache", fmt.Sprintf("gregor-%d", os.Getpid())))
+}
+
+// Root is the repository's root: the nearest folder upwards with a go.mod.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", fmt.Errorf("no go.mod above the working directory")
+		}
+		dir = up
+	}
+}
