@@ -1,0 +1,36 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func newRootCommand() *cobra.Command {
+	dev := devOptions{}
+	root := &cobra.Command{
+		Use:   "gregor",
+		Short: "A server that speaks Kafka's protocol",
+		Long: `gregor is a Kafka broker and KRaft controller in one binary.
+
+Without a command it runs a development node: broker and controller in one,
+on localhost:9092, reachable from this machine only, with its data in
+./gregor-data, formatted if it is new.`,
+		Args:          noArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return runDev(cmd.Context(), dev) },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.Flags().StringVar(&dev.data, "data", "gregor-data", "folder for the development node's data")
+	root.Flags().StringVar(&dev.listen, "listen", "localhost:9092", "address the development node listens on")
+	root.Flags().StringArrayVar(&dev.overrides, "override", nil, "`key=value`: a configuration property to set; may be given several times")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(newServerCommand(), newFormatCommand(), newRandomUUIDCommand(), newVersionCommand())
+	return root
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
