@@ -1,0 +1,54 @@
+package api
+
+import (
+	"errors"
+
+	"github.com/gregorbroker/gregor/broker/replica"
+	"github.com/gregorbroker/gregor/storage/partlog"
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// codes is the one table from the errors of the rooms below to Kafka's codes.
+// errors.Is is asked from top to bottom.
+var codes = []struct {
+	err  error
+	code *kerr.Error
+}{
+	{replica.ErrUnknownPartition, kerr.UnknownTopicOrPartition},
+	{replica.ErrUnknownTopicID, kerr.UnknownTopicID},
+	{replica.ErrNotLeader, kerr.NotLeaderForPartition},
+	{replica.ErrFencedEpoch, kerr.FencedLeaderEpoch},
+	{replica.ErrUnknownEpoch, kerr.UnknownLeaderEpoch},
+	{replica.ErrNotEnoughReplicas, kerr.NotEnoughReplicas},
+	{replica.ErrOffline, kerr.KafkaStorageError},
+	{replica.ErrOffsetNotAvailable, kerr.OffsetNotAvailable},
+	{replica.ErrStopped, kerr.NotLeaderForPartition},
+	{partlog.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
+	{partlog.ErrMessageTooLarge, kerr.MessageTooLarge},
+	{partlog.ErrSegmentTooSmall, kerr.RecordListTooLarge},
+	{partlog.ErrInvalidTimestamp, kerr.InvalidTimestamp},
+	{partlog.ErrInvalidRecord, kerr.InvalidRecord},
+	{partlog.ErrUnsupportedFormat, kerr.UnsupportedForMessageFormat},
+	{partlog.ErrUnsupportedCodec, kerr.UnsupportedCompressionType},
+	{partlog.ErrCorrupt, kerr.CorruptMessage},
+	{partlog.ErrFailed, kerr.KafkaStorageError},
+	{partlog.ErrClosed, kerr.NotLeaderForPartition},
+}
+
+// Code returns Kafka's code for err: 0 for nil, UNKNOWN_SERVER_ERROR for an
+// error that no line names.
+func Code(err error) int16 {
+	if err == nil {
+		return 0
+	}
+	for i := range codes {
+		if errors.Is(err, codes[i].err) {
+			return codes[i].code.Code
+		}
+	}
+	var k *kerr.Error
+	if errors.As(err, &k) {
+		return k.Code
+	}
+	return kerr.UnknownServerError.Code
+}

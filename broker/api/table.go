@@ -1,0 +1,28 @@
+package api
+
+import (
+	"github.com/gregorbroker/gregor/broker/replica"
+	"github.com/gregorbroker/gregor/protocol/apikey"
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"go.uber.org/zap"
+)
+
+// Parts is what handlers are made of. The assembly fills it; table.go hands
+// each constructor only what it needs.
+type Parts struct {
+	Node             ids.NodeID
+	Logger           *zap.Logger
+	UnstableVersions bool // unstable.api.versions.enable
+	Replicas         *replica.Manager
+}
+
+// route is one line of the table.
+type route struct {
+	key    apikey.Key
+	handle Handle // nil: not wired in this assembly
+}
+
+// routes is THE table of what brokers answer, one line a key, by number.
+func routes(p Parts) []route {
+	return []route{}
+}
