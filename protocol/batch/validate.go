@@ -1,0 +1,71 @@
+package batch
+
+import "fmt"
+
+// Info is what Validate learns of a batch's records.
+type Info struct {
+	// MaxTimestamp is the largest timestamp, NoTimestamp if no record has one.
+	// MaxTimestampDelta is the offset delta of the first record that has it.
+	MaxTimestamp      int64
+	MaxTimestampDelta int32
+	// MinTimestamp is the smallest timestamp of those that have one,
+	// NoTimestamp if none has.
+	MinTimestamp int64
+	// NullKey is the index of the first record without a key, -1 if all have
+	// one. A compacted topic takes no such record.
+	NullKey int32
+	// Contiguous: the offset deltas are 0, 1, 2 … If not, the batch must be
+	// written anew, because readers count on it.
+	Contiguous bool
+	// Size is the size of the records without compression, in bytes.
+	Size int
+}
+
+// Validate walks through the records, decompressing them within budget, and
+// keeps none: their number is the header's, every length fits, nothing is left
+// over. It allocates nothing once the pools are warm.
+func (v View) Validate(budget int64) (Info, error) {
+	var it Iterator
+	if err := it.Reset(v, budget); err != nil {
+		return Info{}, err
+	}
+	defer it.Release()
+	return it.validate()
+}
+
+func (it *Iterator) validate() (Info, error) {
+	info := Info{MaxTimestamp: NoTimestamp, MinTimestamp: NoTimestamp, NullKey: -1, Contiguous: true, Size: len(it.w.buf)}
+	var r Record
+	for i := int32(0); ; i++ {
+		h, ok := it.read(&r)
+		if !ok {
+			return info, it.err
+		}
+		for ; h.count > 0 && it.w.err == nil; h.count-- {
+			it.w.header()
+		}
+		if !it.finish(h.end) {
+			return info, it.err
+		}
+		if r.OffsetDelta < 0 || r.OffsetDelta > it.view.LastOffsetDelta() {
+			return info, fmt.Errorf("%w: record %d: offset delta %d beyond %d", ErrInvalid, i, r.OffsetDelta, it.view.LastOffsetDelta())
+		}
+		info.add(&r, i)
+	}
+}
+
+// add takes record i into account.
+func (info *Info) add(r *Record, i int32) {
+	if r.OffsetDelta != i {
+		info.Contiguous = false
+	}
+	if r.Key == nil && info.NullKey < 0 {
+		info.NullKey = i
+	}
+	if r.Timestamp > info.MaxTimestamp {
+		info.MaxTimestamp, info.MaxTimestampDelta = r.Timestamp, r.OffsetDelta
+	}
+	if r.Timestamp != NoTimestamp && (info.MinTimestamp == NoTimestamp || r.Timestamp < info.MinTimestamp) {
+		info.MinTimestamp = r.Timestamp
+	}
+}
