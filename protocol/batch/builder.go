@@ -19,7 +19,7 @@ type Producer struct {
 // at offset 0 and epoch 0, of create times and of no producer.
 type Options struct {
 	Codec         Codec
-	Level         int // of the codec; 0 is the default too, for codecs that have no level 0
+	Level         int // of the codec; 0 is its default, as no codec of Kafka's has a level 0 of its own
 	BaseOffset    ids.Offset
 	LeaderEpoch   ids.LeaderEpoch
 	TimestampType TimestampType
@@ -103,7 +103,7 @@ func (b *Builder) Bytes() (View, error) {
 	b.buf = nil
 	if b.opts.Codec != None {
 		level := b.opts.Level
-		if level == 0 && b.opts.Codec != Gzip {
+		if level == 0 {
 			level = DefaultLevel
 		}
 		out, err := Compress(make([]byte, HeaderSize, HeaderSize+len(v)/2), b.opts.Codec, level, v.Payload())

@@ -30,5 +30,5 @@ func withRoom(dst []byte, n int) []byte {
 		copy(grown, dst)
 		return grown
 	}
-	return dst[:len(dst) : len(dst)+n]
+	return dst[: len(dst) : len(dst)+n]
 }

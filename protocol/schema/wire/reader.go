@@ -260,3 +260,6 @@ func (r *Reader) Tags(known func(tag uint32, r *Reader) bool) {
 		}
 	}
 }
+
+// ErrVersion: the record has no such version.
+var ErrVersion = errors.New("unknown version")
