@@ -32,6 +32,7 @@ var tools = map[string]string{
 	"kafka-server-start.sh":         "kafka.Kafka",
 	"kafka-share-groups.sh":         "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
 	"kafka-storage.sh":              "kafka.tools.StorageTool",
+	"kafka-topics.sh":               "org.apache.kafka.tools.TopicCommand",
 	"kafka-transactions.sh":         "org.apache.kafka.tools.TransactionsCommand",
 	"kafka-verifiable-consumer.sh":  "org.apache.kafka.tools.VerifiableConsumer",
 	"kafka-verifiable-producer.sh":  "org.apache.kafka.tools.VerifiableProducer",

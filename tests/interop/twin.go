@@ -1,0 +1,4 @@
+package main
+
+// twin runs the request scripts against both brokers; see tests/twin.
+func (s *suite) twin() {}
