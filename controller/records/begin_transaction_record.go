@@ -2,8 +2,11 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // BeginTransactionRecord begins a metadata transaction (KIP-868): what follows counts only once
 // its EndTransactionRecord is there.

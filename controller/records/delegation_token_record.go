@@ -2,8 +2,11 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // DelegationTokenRecord is a delegation token (KIP-900): new, or renewed.
 type DelegationTokenRecord struct {

@@ -2,8 +2,11 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // FeatureLevelRecord sets the finalized level of a feature (KIP-584); level 0 removes it.
 // The one of metadata.version comes first in every log and snapshot.

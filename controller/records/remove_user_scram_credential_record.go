@@ -2,8 +2,11 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // RemoveUserScramCredentialRecord removes the SCRAM credential of a user and mechanism.
 type RemoveUserScramCredentialRecord struct {

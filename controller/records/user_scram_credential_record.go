@@ -2,8 +2,11 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // UserScramCredentialRecord sets the SCRAM credential of a user and mechanism (KIP-900). It has
 // the keys derived from the password, never the password, and is not to be logged all the same.

@@ -2,8 +2,11 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // ZKMigrationStateRecord tells how far a migration from ZooKeeper went; new clusters write none.
 type ZKMigrationStateRecord struct {

@@ -2,9 +2,12 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/ids"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // ConsumerGroupCurrentMemberAssignmentKey is the key of ConsumerGroupCurrentMemberAssignmentValue.
 type ConsumerGroupCurrentMemberAssignmentKey struct {
@@ -49,15 +52,15 @@ func (v *ConsumerGroupCurrentMemberAssignmentKey) ReadFrom(version int16, src []
 	return nil
 }
 
-// TopicPartitions is an element of ConsumerGroupCurrentMemberAssignmentValue.AssignedPartitions.
-type TopicPartitions struct {
+// ConsumerGroupCurrentMemberAssignmentTopicPartitions is an element of ConsumerGroupCurrentMemberAssignmentValue.AssignedPartitions.
+type ConsumerGroupCurrentMemberAssignmentTopicPartitions struct {
 	TopicID    ids.TopicID
 	Partitions []int32
 	// The epoch since which the member has each of the partitions; nil if not known.
 	AssignmentEpochs []int32 // tag 0
 }
 
-func (v *TopicPartitions) appendTo(dst []byte, _ int16) []byte {
+func (v *ConsumerGroupCurrentMemberAssignmentTopicPartitions) appendTo(dst []byte, _ int16) []byte {
 	dst = append(dst, v.TopicID[:]...)
 	dst = wire.AppendInt32s(dst, v.Partitions, true)
 	tags := uint32(0)
@@ -74,8 +77,8 @@ func (v *TopicPartitions) appendTo(dst []byte, _ int16) []byte {
 	return dst
 }
 
-func (v *TopicPartitions) read(r *wire.Reader, _ int16) {
-	*v = TopicPartitions{}
+func (v *ConsumerGroupCurrentMemberAssignmentTopicPartitions) read(r *wire.Reader, _ int16) {
+	*v = ConsumerGroupCurrentMemberAssignmentTopicPartitions{}
 	v.TopicID = ids.TopicID(r.UUID())
 	v.Partitions = wire.ReadInt32s[int32](r, true, false)
 	r.Tags(func(tag uint32, r *wire.Reader) bool {
@@ -97,9 +100,9 @@ type ConsumerGroupCurrentMemberAssignmentValue struct {
 	PreviousMemberEpoch int32
 	// 0 stable, 1 unrevoked partitions, 2 unreleased partitions, 127 unknown.
 	State              int8
-	AssignedPartitions []TopicPartitions
+	AssignedPartitions []ConsumerGroupCurrentMemberAssignmentTopicPartitions
 	// Given up by the group, not yet by the member.
-	PartitionsPendingRevocation []TopicPartitions
+	PartitionsPendingRevocation []ConsumerGroupCurrentMemberAssignmentTopicPartitions
 }
 
 func (v *ConsumerGroupCurrentMemberAssignmentValue) appendTo(dst []byte, version int16) []byte {
@@ -123,8 +126,8 @@ func (v *ConsumerGroupCurrentMemberAssignmentValue) read(r *wire.Reader, version
 	v.MemberEpoch = r.Int32()
 	v.PreviousMemberEpoch = r.Int32()
 	v.State = r.Int8()
-	v.AssignedPartitions = wire.ReadArray(r, true, false, 17, func(e *TopicPartitions) { e.read(r, version) })
-	v.PartitionsPendingRevocation = wire.ReadArray(r, true, false, 17, func(e *TopicPartitions) { e.read(r, version) })
+	v.AssignedPartitions = wire.ReadArray(r, true, false, 17, func(e *ConsumerGroupCurrentMemberAssignmentTopicPartitions) { e.read(r, version) })
+	v.PartitionsPendingRevocation = wire.ReadArray(r, true, false, 17, func(e *ConsumerGroupCurrentMemberAssignmentTopicPartitions) { e.read(r, version) })
 	r.Tags(nil)
 }
 

@@ -2,9 +2,12 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/ids"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // ConsumerGroupTargetAssignmentMemberKey is the key of ConsumerGroupTargetAssignmentMemberValue.
 type ConsumerGroupTargetAssignmentMemberKey struct {
@@ -49,21 +52,21 @@ func (v *ConsumerGroupTargetAssignmentMemberKey) ReadFrom(version int16, src []b
 	return nil
 }
 
-// TopicPartition is an element of ConsumerGroupTargetAssignmentMemberValue.TopicPartitions.
-type TopicPartition struct {
+// ConsumerGroupTargetAssignmentMemberTopicPartition is an element of ConsumerGroupTargetAssignmentMemberValue.TopicPartitions.
+type ConsumerGroupTargetAssignmentMemberTopicPartition struct {
 	TopicID    ids.TopicID
 	Partitions []int32
 }
 
-func (v *TopicPartition) appendTo(dst []byte, _ int16) []byte {
+func (v *ConsumerGroupTargetAssignmentMemberTopicPartition) appendTo(dst []byte, _ int16) []byte {
 	dst = append(dst, v.TopicID[:]...)
 	dst = wire.AppendInt32s(dst, v.Partitions, true)
 	dst = append(dst, 0) // no tagged fields
 	return dst
 }
 
-func (v *TopicPartition) read(r *wire.Reader, _ int16) {
-	*v = TopicPartition{}
+func (v *ConsumerGroupTargetAssignmentMemberTopicPartition) read(r *wire.Reader, _ int16) {
+	*v = ConsumerGroupTargetAssignmentMemberTopicPartition{}
 	v.TopicID = ids.TopicID(r.UUID())
 	v.Partitions = wire.ReadInt32s[int32](r, true, false)
 	r.Tags(nil)
@@ -71,7 +74,7 @@ func (v *TopicPartition) read(r *wire.Reader, _ int16) {
 
 // ConsumerGroupTargetAssignmentMemberValue is the partitions that a consumer group member is to have.
 type ConsumerGroupTargetAssignmentMemberValue struct {
-	TopicPartitions []TopicPartition
+	TopicPartitions []ConsumerGroupTargetAssignmentMemberTopicPartition
 }
 
 func (v *ConsumerGroupTargetAssignmentMemberValue) appendTo(dst []byte, version int16) []byte {
@@ -85,7 +88,7 @@ func (v *ConsumerGroupTargetAssignmentMemberValue) appendTo(dst []byte, version 
 
 func (v *ConsumerGroupTargetAssignmentMemberValue) read(r *wire.Reader, version int16) {
 	*v = ConsumerGroupTargetAssignmentMemberValue{}
-	v.TopicPartitions = wire.ReadArray(r, true, false, 17, func(e *TopicPartition) { e.read(r, version) })
+	v.TopicPartitions = wire.ReadArray(r, true, false, 17, func(e *ConsumerGroupTargetAssignmentMemberTopicPartition) { e.read(r, version) })
 	r.Tags(nil)
 }
 

@@ -2,9 +2,12 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/ids"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // OffsetCommitKey is the key of OffsetCommitValue.
 type OffsetCommitKey struct {

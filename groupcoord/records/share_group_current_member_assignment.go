@@ -2,9 +2,12 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/ids"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // ShareGroupCurrentMemberAssignmentKey is the key of ShareGroupCurrentMemberAssignmentValue.
 type ShareGroupCurrentMemberAssignmentKey struct {
@@ -49,21 +52,21 @@ func (v *ShareGroupCurrentMemberAssignmentKey) ReadFrom(version int16, src []byt
 	return nil
 }
 
-// TopicPartitions is an element of ShareGroupCurrentMemberAssignmentValue.AssignedPartitions.
-type TopicPartitions struct {
+// ShareGroupCurrentMemberAssignmentTopicPartitions is an element of ShareGroupCurrentMemberAssignmentValue.AssignedPartitions.
+type ShareGroupCurrentMemberAssignmentTopicPartitions struct {
 	TopicID    ids.TopicID
 	Partitions []int32
 }
 
-func (v *TopicPartitions) appendTo(dst []byte, _ int16) []byte {
+func (v *ShareGroupCurrentMemberAssignmentTopicPartitions) appendTo(dst []byte, _ int16) []byte {
 	dst = append(dst, v.TopicID[:]...)
 	dst = wire.AppendInt32s(dst, v.Partitions, true)
 	dst = append(dst, 0) // no tagged fields
 	return dst
 }
 
-func (v *TopicPartitions) read(r *wire.Reader, _ int16) {
-	*v = TopicPartitions{}
+func (v *ShareGroupCurrentMemberAssignmentTopicPartitions) read(r *wire.Reader, _ int16) {
+	*v = ShareGroupCurrentMemberAssignmentTopicPartitions{}
 	v.TopicID = ids.TopicID(r.UUID())
 	v.Partitions = wire.ReadInt32s[int32](r, true, false)
 	r.Tags(nil)
@@ -76,7 +79,7 @@ type ShareGroupCurrentMemberAssignmentValue struct {
 	// The epoch before, which a member whose reply was lost may still say.
 	PreviousMemberEpoch int32
 	State               int8
-	AssignedPartitions  []TopicPartitions
+	AssignedPartitions  []ShareGroupCurrentMemberAssignmentTopicPartitions
 }
 
 func (v *ShareGroupCurrentMemberAssignmentValue) appendTo(dst []byte, version int16) []byte {
@@ -96,7 +99,7 @@ func (v *ShareGroupCurrentMemberAssignmentValue) read(r *wire.Reader, version in
 	v.MemberEpoch = r.Int32()
 	v.PreviousMemberEpoch = r.Int32()
 	v.State = r.Int8()
-	v.AssignedPartitions = wire.ReadArray(r, true, false, 17, func(e *TopicPartitions) { e.read(r, version) })
+	v.AssignedPartitions = wire.ReadArray(r, true, false, 17, func(e *ShareGroupCurrentMemberAssignmentTopicPartitions) { e.read(r, version) })
 	r.Tags(nil)
 }
 

@@ -2,8 +2,11 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // ShareGroupMetadataKey is the key of ShareGroupMetadataValue.
 type ShareGroupMetadataKey struct {

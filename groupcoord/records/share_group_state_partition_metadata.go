@@ -2,9 +2,12 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/ids"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // ShareGroupStatePartitionMetadataKey is the key of ShareGroupStatePartitionMetadataValue.
 type ShareGroupStatePartitionMetadataKey struct {
@@ -69,21 +72,21 @@ func (v *TopicPartitionsInfo) read(r *wire.Reader, _ int16) {
 	r.Tags(nil)
 }
 
-// TopicInfo is an element of ShareGroupStatePartitionMetadataValue.DeletingTopics.
-type TopicInfo struct {
+// ShareGroupStatePartitionMetadataTopicInfo is an element of ShareGroupStatePartitionMetadataValue.DeletingTopics.
+type ShareGroupStatePartitionMetadataTopicInfo struct {
 	TopicID   ids.TopicID
 	TopicName string
 }
 
-func (v *TopicInfo) appendTo(dst []byte, _ int16) []byte {
+func (v *ShareGroupStatePartitionMetadataTopicInfo) appendTo(dst []byte, _ int16) []byte {
 	dst = append(dst, v.TopicID[:]...)
 	dst = wire.AppendCompactString(dst, v.TopicName)
 	dst = append(dst, 0) // no tagged fields
 	return dst
 }
 
-func (v *TopicInfo) read(r *wire.Reader, _ int16) {
-	*v = TopicInfo{}
+func (v *ShareGroupStatePartitionMetadataTopicInfo) read(r *wire.Reader, _ int16) {
+	*v = ShareGroupStatePartitionMetadataTopicInfo{}
 	v.TopicID = ids.TopicID(r.UUID())
 	v.TopicName = r.String(true)
 	r.Tags(nil)
@@ -93,7 +96,7 @@ func (v *TopicInfo) read(r *wire.Reader, _ int16) {
 type ShareGroupStatePartitionMetadataValue struct {
 	InitializingTopics []TopicPartitionsInfo
 	InitializedTopics  []TopicPartitionsInfo
-	DeletingTopics     []TopicInfo
+	DeletingTopics     []ShareGroupStatePartitionMetadataTopicInfo
 }
 
 func (v *ShareGroupStatePartitionMetadataValue) appendTo(dst []byte, version int16) []byte {
@@ -117,7 +120,7 @@ func (v *ShareGroupStatePartitionMetadataValue) read(r *wire.Reader, version int
 	*v = ShareGroupStatePartitionMetadataValue{}
 	v.InitializingTopics = wire.ReadArray(r, true, false, 18, func(e *TopicPartitionsInfo) { e.read(r, version) })
 	v.InitializedTopics = wire.ReadArray(r, true, false, 18, func(e *TopicPartitionsInfo) { e.read(r, version) })
-	v.DeletingTopics = wire.ReadArray(r, true, false, 17, func(e *TopicInfo) { e.read(r, version) })
+	v.DeletingTopics = wire.ReadArray(r, true, false, 17, func(e *ShareGroupStatePartitionMetadataTopicInfo) { e.read(r, version) })
 	r.Tags(nil)
 }
 

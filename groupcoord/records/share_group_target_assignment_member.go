@@ -2,9 +2,12 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/ids"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // ShareGroupTargetAssignmentMemberKey is the key of ShareGroupTargetAssignmentMemberValue.
 type ShareGroupTargetAssignmentMemberKey struct {
@@ -49,21 +52,21 @@ func (v *ShareGroupTargetAssignmentMemberKey) ReadFrom(version int16, src []byte
 	return nil
 }
 
-// TopicPartition is an element of ShareGroupTargetAssignmentMemberValue.TopicPartitions.
-type TopicPartition struct {
+// ShareGroupTargetAssignmentMemberTopicPartition is an element of ShareGroupTargetAssignmentMemberValue.TopicPartitions.
+type ShareGroupTargetAssignmentMemberTopicPartition struct {
 	TopicID    ids.TopicID
 	Partitions []int32
 }
 
-func (v *TopicPartition) appendTo(dst []byte, _ int16) []byte {
+func (v *ShareGroupTargetAssignmentMemberTopicPartition) appendTo(dst []byte, _ int16) []byte {
 	dst = append(dst, v.TopicID[:]...)
 	dst = wire.AppendInt32s(dst, v.Partitions, true)
 	dst = append(dst, 0) // no tagged fields
 	return dst
 }
 
-func (v *TopicPartition) read(r *wire.Reader, _ int16) {
-	*v = TopicPartition{}
+func (v *ShareGroupTargetAssignmentMemberTopicPartition) read(r *wire.Reader, _ int16) {
+	*v = ShareGroupTargetAssignmentMemberTopicPartition{}
 	v.TopicID = ids.TopicID(r.UUID())
 	v.Partitions = wire.ReadInt32s[int32](r, true, false)
 	r.Tags(nil)
@@ -71,7 +74,7 @@ func (v *TopicPartition) read(r *wire.Reader, _ int16) {
 
 // ShareGroupTargetAssignmentMemberValue is the partitions that a share group member is to have.
 type ShareGroupTargetAssignmentMemberValue struct {
-	TopicPartitions []TopicPartition
+	TopicPartitions []ShareGroupTargetAssignmentMemberTopicPartition
 }
 
 func (v *ShareGroupTargetAssignmentMemberValue) appendTo(dst []byte, version int16) []byte {
@@ -85,7 +88,7 @@ func (v *ShareGroupTargetAssignmentMemberValue) appendTo(dst []byte, version int
 
 func (v *ShareGroupTargetAssignmentMemberValue) read(r *wire.Reader, version int16) {
 	*v = ShareGroupTargetAssignmentMemberValue{}
-	v.TopicPartitions = wire.ReadArray(r, true, false, 17, func(e *TopicPartition) { e.read(r, version) })
+	v.TopicPartitions = wire.ReadArray(r, true, false, 17, func(e *ShareGroupTargetAssignmentMemberTopicPartition) { e.read(r, version) })
 	r.Tags(nil)
 }
 

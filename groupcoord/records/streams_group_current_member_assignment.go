@@ -2,8 +2,11 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // StreamsGroupCurrentMemberAssignmentKey is the key of StreamsGroupCurrentMemberAssignmentValue.
 type StreamsGroupCurrentMemberAssignmentKey struct {
@@ -48,15 +51,15 @@ func (v *StreamsGroupCurrentMemberAssignmentKey) ReadFrom(version int16, src []b
 	return nil
 }
 
-// TaskIds is an element of StreamsGroupCurrentMemberAssignmentValue.ActiveTasks.
-type TaskIds struct {
+// StreamsGroupCurrentMemberAssignmentTaskIds is an element of StreamsGroupCurrentMemberAssignmentValue.ActiveTasks.
+type StreamsGroupCurrentMemberAssignmentTaskIds struct {
 	SubtopologyID string
 	Partitions    []int32
 	// The epoch since which the member has each of the partitions; nil if not known.
 	AssignmentEpochs []int32 // tag 0
 }
 
-func (v *TaskIds) appendTo(dst []byte, _ int16) []byte {
+func (v *StreamsGroupCurrentMemberAssignmentTaskIds) appendTo(dst []byte, _ int16) []byte {
 	dst = wire.AppendCompactString(dst, v.SubtopologyID)
 	dst = wire.AppendInt32s(dst, v.Partitions, true)
 	tags := uint32(0)
@@ -73,8 +76,8 @@ func (v *TaskIds) appendTo(dst []byte, _ int16) []byte {
 	return dst
 }
 
-func (v *TaskIds) read(r *wire.Reader, _ int16) {
-	*v = TaskIds{}
+func (v *StreamsGroupCurrentMemberAssignmentTaskIds) read(r *wire.Reader, _ int16) {
+	*v = StreamsGroupCurrentMemberAssignmentTaskIds{}
 	v.SubtopologyID = r.String(true)
 	v.Partitions = wire.ReadInt32s[int32](r, true, false)
 	r.Tags(func(tag uint32, r *wire.Reader) bool {
@@ -95,12 +98,12 @@ type StreamsGroupCurrentMemberAssignmentValue struct {
 	// The epoch before, which a member whose reply was lost may still say.
 	PreviousMemberEpoch           int32
 	State                         int8
-	ActiveTasks                   []TaskIds
-	StandbyTasks                  []TaskIds
-	WarmupTasks                   []TaskIds
-	ActiveTasksPendingRevocation  []TaskIds
-	StandbyTasksPendingRevocation []TaskIds
-	WarmupTasksPendingRevocation  []TaskIds
+	ActiveTasks                   []StreamsGroupCurrentMemberAssignmentTaskIds
+	StandbyTasks                  []StreamsGroupCurrentMemberAssignmentTaskIds
+	WarmupTasks                   []StreamsGroupCurrentMemberAssignmentTaskIds
+	ActiveTasksPendingRevocation  []StreamsGroupCurrentMemberAssignmentTaskIds
+	StandbyTasksPendingRevocation []StreamsGroupCurrentMemberAssignmentTaskIds
+	WarmupTasksPendingRevocation  []StreamsGroupCurrentMemberAssignmentTaskIds
 }
 
 func (v *StreamsGroupCurrentMemberAssignmentValue) appendTo(dst []byte, version int16) []byte {
@@ -140,12 +143,12 @@ func (v *StreamsGroupCurrentMemberAssignmentValue) read(r *wire.Reader, version 
 	v.MemberEpoch = r.Int32()
 	v.PreviousMemberEpoch = r.Int32()
 	v.State = r.Int8()
-	v.ActiveTasks = wire.ReadArray(r, true, false, 2, func(e *TaskIds) { e.read(r, version) })
-	v.StandbyTasks = wire.ReadArray(r, true, false, 2, func(e *TaskIds) { e.read(r, version) })
-	v.WarmupTasks = wire.ReadArray(r, true, false, 2, func(e *TaskIds) { e.read(r, version) })
-	v.ActiveTasksPendingRevocation = wire.ReadArray(r, true, false, 2, func(e *TaskIds) { e.read(r, version) })
-	v.StandbyTasksPendingRevocation = wire.ReadArray(r, true, false, 2, func(e *TaskIds) { e.read(r, version) })
-	v.WarmupTasksPendingRevocation = wire.ReadArray(r, true, false, 2, func(e *TaskIds) { e.read(r, version) })
+	v.ActiveTasks = wire.ReadArray(r, true, false, 2, func(e *StreamsGroupCurrentMemberAssignmentTaskIds) { e.read(r, version) })
+	v.StandbyTasks = wire.ReadArray(r, true, false, 2, func(e *StreamsGroupCurrentMemberAssignmentTaskIds) { e.read(r, version) })
+	v.WarmupTasks = wire.ReadArray(r, true, false, 2, func(e *StreamsGroupCurrentMemberAssignmentTaskIds) { e.read(r, version) })
+	v.ActiveTasksPendingRevocation = wire.ReadArray(r, true, false, 2, func(e *StreamsGroupCurrentMemberAssignmentTaskIds) { e.read(r, version) })
+	v.StandbyTasksPendingRevocation = wire.ReadArray(r, true, false, 2, func(e *StreamsGroupCurrentMemberAssignmentTaskIds) { e.read(r, version) })
+	v.WarmupTasksPendingRevocation = wire.ReadArray(r, true, false, 2, func(e *StreamsGroupCurrentMemberAssignmentTaskIds) { e.read(r, version) })
 	r.Tags(nil)
 }
 

@@ -2,8 +2,11 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // StreamsGroupTargetAssignmentMemberKey is the key of StreamsGroupTargetAssignmentMemberValue.
 type StreamsGroupTargetAssignmentMemberKey struct {
@@ -48,21 +51,21 @@ func (v *StreamsGroupTargetAssignmentMemberKey) ReadFrom(version int16, src []by
 	return nil
 }
 
-// TaskIds is an element of StreamsGroupTargetAssignmentMemberValue.ActiveTasks.
-type TaskIds struct {
+// StreamsGroupTargetAssignmentMemberTaskIds is an element of StreamsGroupTargetAssignmentMemberValue.ActiveTasks.
+type StreamsGroupTargetAssignmentMemberTaskIds struct {
 	SubtopologyID string
 	Partitions    []int32
 }
 
-func (v *TaskIds) appendTo(dst []byte, _ int16) []byte {
+func (v *StreamsGroupTargetAssignmentMemberTaskIds) appendTo(dst []byte, _ int16) []byte {
 	dst = wire.AppendCompactString(dst, v.SubtopologyID)
 	dst = wire.AppendInt32s(dst, v.Partitions, true)
 	dst = append(dst, 0) // no tagged fields
 	return dst
 }
 
-func (v *TaskIds) read(r *wire.Reader, _ int16) {
-	*v = TaskIds{}
+func (v *StreamsGroupTargetAssignmentMemberTaskIds) read(r *wire.Reader, _ int16) {
+	*v = StreamsGroupTargetAssignmentMemberTaskIds{}
 	v.SubtopologyID = r.String(true)
 	v.Partitions = wire.ReadInt32s[int32](r, true, false)
 	r.Tags(nil)
@@ -70,9 +73,9 @@ func (v *TaskIds) read(r *wire.Reader, _ int16) {
 
 // StreamsGroupTargetAssignmentMemberValue is the tasks that a streams group member is to have.
 type StreamsGroupTargetAssignmentMemberValue struct {
-	ActiveTasks  []TaskIds
-	StandbyTasks []TaskIds
-	WarmupTasks  []TaskIds
+	ActiveTasks  []StreamsGroupTargetAssignmentMemberTaskIds
+	StandbyTasks []StreamsGroupTargetAssignmentMemberTaskIds
+	WarmupTasks  []StreamsGroupTargetAssignmentMemberTaskIds
 }
 
 func (v *StreamsGroupTargetAssignmentMemberValue) appendTo(dst []byte, version int16) []byte {
@@ -94,9 +97,9 @@ func (v *StreamsGroupTargetAssignmentMemberValue) appendTo(dst []byte, version i
 
 func (v *StreamsGroupTargetAssignmentMemberValue) read(r *wire.Reader, version int16) {
 	*v = StreamsGroupTargetAssignmentMemberValue{}
-	v.ActiveTasks = wire.ReadArray(r, true, false, 2, func(e *TaskIds) { e.read(r, version) })
-	v.StandbyTasks = wire.ReadArray(r, true, false, 2, func(e *TaskIds) { e.read(r, version) })
-	v.WarmupTasks = wire.ReadArray(r, true, false, 2, func(e *TaskIds) { e.read(r, version) })
+	v.ActiveTasks = wire.ReadArray(r, true, false, 2, func(e *StreamsGroupTargetAssignmentMemberTaskIds) { e.read(r, version) })
+	v.StandbyTasks = wire.ReadArray(r, true, false, 2, func(e *StreamsGroupTargetAssignmentMemberTaskIds) { e.read(r, version) })
+	v.WarmupTasks = wire.ReadArray(r, true, false, 2, func(e *StreamsGroupTargetAssignmentMemberTaskIds) { e.read(r, version) })
 	r.Tags(nil)
 }
 

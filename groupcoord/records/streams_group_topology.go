@@ -2,8 +2,11 @@
 
 package records
 
-import "fmt"
-import "github.com/gregorbroker/gregor/protocol/schema/wire"
+import (
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/schema/wire"
+)
 
 // StreamsGroupTopologyKey is the key of StreamsGroupTopologyValue.
 type StreamsGroupTopologyKey struct {
@@ -45,7 +48,7 @@ func (v *StreamsGroupTopologyKey) ReadFrom(version int16, src []byte) error {
 	return nil
 }
 
-// TopicConfig is an element of TopicInfo.TopicConfigs.
+// TopicConfig is an element of StreamsGroupTopologyTopicInfo.TopicConfigs.
 type TopicConfig struct {
 	Key   string
 	Value string
@@ -65,15 +68,15 @@ func (v *TopicConfig) read(r *wire.Reader, _ int16) {
 	r.Tags(nil)
 }
 
-// TopicInfo is an element of Subtopology.StateChangelogTopics.
-type TopicInfo struct {
+// StreamsGroupTopologyTopicInfo is an element of Subtopology.StateChangelogTopics.
+type StreamsGroupTopologyTopicInfo struct {
 	Name              string
 	Partitions        int32
 	ReplicationFactor int16
 	TopicConfigs      []TopicConfig
 }
 
-func (v *TopicInfo) appendTo(dst []byte, version int16) []byte {
+func (v *StreamsGroupTopologyTopicInfo) appendTo(dst []byte, version int16) []byte {
 	dst = wire.AppendCompactString(dst, v.Name)
 	dst = wire.AppendInt32(dst, v.Partitions)
 	dst = wire.AppendInt16(dst, v.ReplicationFactor)
@@ -85,8 +88,8 @@ func (v *TopicInfo) appendTo(dst []byte, version int16) []byte {
 	return dst
 }
 
-func (v *TopicInfo) read(r *wire.Reader, version int16) {
-	*v = TopicInfo{}
+func (v *StreamsGroupTopologyTopicInfo) read(r *wire.Reader, version int16) {
+	*v = StreamsGroupTopologyTopicInfo{}
 	v.Name = r.String(true)
 	v.Partitions = r.Int32()
 	v.ReplicationFactor = r.Int16()
@@ -122,9 +125,9 @@ type Subtopology struct {
 	SubtopologyID           string
 	SourceTopics            []string
 	SourceTopicRegex        []string
-	StateChangelogTopics    []TopicInfo
+	StateChangelogTopics    []StreamsGroupTopologyTopicInfo
 	RepartitionSinkTopics   []string
-	RepartitionSourceTopics []TopicInfo
+	RepartitionSourceTopics []StreamsGroupTopologyTopicInfo
 	CopartitionGroups       []CopartitionGroup
 }
 
@@ -154,9 +157,9 @@ func (v *Subtopology) read(r *wire.Reader, version int16) {
 	v.SubtopologyID = r.String(true)
 	v.SourceTopics = wire.ReadStrings(r, true, false)
 	v.SourceTopicRegex = wire.ReadStrings(r, true, false)
-	v.StateChangelogTopics = wire.ReadArray(r, true, false, 8, func(e *TopicInfo) { e.read(r, version) })
+	v.StateChangelogTopics = wire.ReadArray(r, true, false, 8, func(e *StreamsGroupTopologyTopicInfo) { e.read(r, version) })
 	v.RepartitionSinkTopics = wire.ReadStrings(r, true, false)
-	v.RepartitionSourceTopics = wire.ReadArray(r, true, false, 8, func(e *TopicInfo) { e.read(r, version) })
+	v.RepartitionSourceTopics = wire.ReadArray(r, true, false, 8, func(e *StreamsGroupTopologyTopicInfo) { e.read(r, version) })
 	v.CopartitionGroups = wire.ReadArray(r, true, false, 3, func(e *CopartitionGroup) { e.read(r, version) })
 	r.Tags(nil)
 }
