@@ -19,9 +19,9 @@ type DirectoryID UUID
 // The directory ids with a meaning of their own (KIP-858). Ids up to 100 are
 // reserved and never generated.
 var (
-	UnassignedDir = DirectoryID{}
-	LostDir       = DirectoryID{15: 1}
-	MigratingDir  = DirectoryID{15: 2}
+	MigratingDir  = DirectoryID{}
+	UnassignedDir = DirectoryID{15: 1}
+	LostDir       = DirectoryID{15: 2}
 )
 
 func (u UUID) String() string        { return base64.RawURLEncoding.EncodeToString(u[:]) }
