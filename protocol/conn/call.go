@@ -5,7 +5,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gregorbroker/gregor/protocol/apikey"
 	"github.com/gregorbroker/gregor/protocol/frame"
+	"github.com/gregorbroker/gregor/protocol/invariant"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -44,16 +46,21 @@ type Call struct {
 	Conn     *Conn
 	Received time.Time // when the frame was complete
 
-	req    kmsg.Request
-	buf    buffer // the frame
-	budget int64  // bytes claimed for the frame
+	req     kmsg.Request
+	refusal kmsg.Response // instead of asking the handler
+	class   apikey.Class
+	frame   *block // what Body lies in; nil if that is garbage-collected memory
+	claimed int64  // bytes of the budget held until the call is finished
+	// finished is set by the one finisher before it touches the reply.
+	finished atomic.Bool
 
-	state   atomic.Uint32 // finished or not
-	notify  func(Event)   // guarded by Conn.mu
-	out     buffer        // encoded reply or its prefix, guarded by Conn.mu until done
+	// Guarded by Conn.mu until done, then owned by the writer.
+	notify  func(Event)
+	done    bool
+	hangUp  bool // close the connection when this call's turn has come
+	err     error
+	out     *block // encoded reply, or its bytes before the regions; nil = nothing to send
 	regions []Region
-	noReply bool
-	done    bool // guarded by Conn.mu
 }
 
 // RegionFile is what a Region reads from.
@@ -64,12 +71,12 @@ type RegionFile interface {
 
 // Region is a run of bytes in a file that is part of a reply. On plaintext
 // Linux connections it goes to the socket with sendfile, elsewhere by copy.
-// Release, if not nil, is called once when the bytes were sent or never will be.
 type Region struct {
+	At      int // sent after this many bytes of the reply's head
 	File    RegionFile
 	Off     int64
 	Len     int
-	Release func()
+	Release func() // called once when the bytes were sent or never will be; may be nil
 }
 
 // Request decodes the body once and returns the same request from then on.
@@ -83,4 +90,66 @@ func (c *Call) Request() (kmsg.Request, error) {
 		c.req = req
 	}
 	return req, err
+}
+
+// Reply encodes resp and queues it. It never blocks.
+func (c *Call) Reply(resp kmsg.Response) {
+	c.claim()
+	b := takeBlock(1 << minClass)
+	c.out = b.replace(frame.AppendResponse(b.mem[:0], c.Header.Key, c.Header.Version, c.Header.CorrelationID, resp))
+	c.Conn.finish(c)
+}
+
+// ReplyRegions queues head, which begins with the size of the whole reply and
+// its header, with each region sent at its place in it. head is copied. The
+// regions are in the order of At.
+func (c *Call) ReplyRegions(head []byte, regions []Region) {
+	c.claim()
+	c.out = takeBlock(len(head))
+	copy(c.out.mem, head)
+	c.regions = regions
+	c.Conn.finish(c)
+}
+
+// NoReply finishes the call without an answer (Produce with acks=0).
+func (c *Call) NoReply() {
+	c.claim()
+	c.Conn.finish(c)
+}
+
+// Close finishes the call by closing the connection because of err, after the
+// replies to earlier requests were sent.
+func (c *Call) Close(err error) {
+	c.claim()
+	c.hangUp, c.err = true, err
+	c.Conn.finish(c)
+}
+
+// Notify registers f to be called once when a held call should be answered
+// early. If that already holds, f runs before Notify returns. f may finish the
+// call; it can come at the very moment the call is finished elsewhere, so
+// whoever races must agree on one finisher.
+func (c *Call) Notify(f func(Event)) { c.Conn.watch(c, f) }
+
+// claim makes the caller the only one who may finish the call.
+func (c *Call) claim() {
+	invariant.Check(c.finished.CompareAndSwap(false, true), "%v request %d of %s is answered twice", c.Header.Key, c.Header.CorrelationID, c.Listener)
+}
+
+// letGo gives back what only the request needed.
+func (c *Call) letGo(b *budget) {
+	c.frame.free()
+	b.release(c.claimed)
+	c.frame, c.claimed = nil, 0
+}
+
+// discard gives back what the reply holds, sent or not.
+func (c *Call) discard() {
+	c.out.free()
+	for _, r := range c.regions {
+		if r.Release != nil {
+			r.Release()
+		}
+	}
+	c.out, c.regions = nil, nil
 }

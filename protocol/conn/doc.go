@@ -3,13 +3,13 @@
 //
 // # One connection
 //
-//	 reader goroutine                              whoever finishes a call
-//	 ────────────────                              ───────────────────────
-//	 read frame → header → admission → Handle ──▶  Reply: encode, mark done
-//	      ▲                                │                │
-//	      └── next frame is read meanwhile │                │ head of the queue done?
-//	                                       ▼                ▼
-//	                          flush: writev / sendfile of every reply that is due
+//	reader goroutine                              whoever finishes a call
+//	────────────────                              ───────────────────────
+//	read frame → header → admission → Handle ──▶  Reply: encode, mark done
+//	     ▲                                │                │
+//	     └── next frame is read meanwhile │                │ head of the queue done?
+//	                                      ▼                ▼
+//	                         flush: writev / sendfile of every reply that is due
 //
 // A connection costs one goroutine and a peek buffer of 512 bytes while it is
 // idle. Replies that are ready when Handle returns are written by the reader

@@ -1,0 +1,290 @@
+package conn
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/gregorbroker/gregor/protocol/apikey"
+)
+
+// Bounds of one connection's reply queue. The reader stops reading while
+// either is reached: a client that does not take its replies gets no more work
+// done. 256 is far above the 5 that Java clients keep in flight.
+const (
+	maxQueuedCalls = 256
+	maxQueuedBytes = 64 << 20
+)
+
+// Conn is one accepted connection.
+type Conn struct {
+	srv *Server
+	ln  *listener
+	nc  net.Conn
+	raw syscall.RawConn // of a plain TCP connection where sendfile exists, else nil
+	in  input
+	out output
+	// authenticated is true from the start on listeners that authenticate nobody.
+	authenticated atomic.Bool
+	act           activity
+
+	mu sync.Mutex
+	// changed is signalled when the reader may have to look again: a call is
+	// done, the queue got shorter, or the connection ended.
+	changed sync.Cond
+	// queue holds the calls not yet written, in request order.
+	queue []*Call
+	// pending counts reply bytes in the queue.
+	pending int
+	// writing: a goroutine is inside flush. Only that one takes from the queue.
+	writing bool
+	// reading: the reader will flush before it waits for anything, so that
+	// finishing a call inside Handle need not start a writer.
+	reading bool
+	// waiting: a request was read and waits for the calls in the queue.
+	waiting bool
+	// condemned: a call wants the connection closed; nothing more is read.
+	condemned bool
+	draining  bool // the server shuts down; nothing more is read
+	ended     bool
+}
+
+// RemoteAddr is the peer's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// LocalAddr is the address the peer connected to.
+func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+
+// SetAuthenticated lifts Limits.MaxFrameUnauthenticated.
+func (c *Conn) SetAuthenticated() { c.authenticated.Store(true) }
+
+func (c *Conn) maxFrame() int32 {
+	if c.authenticated.Load() {
+		return c.ln.limits.MaxFrame
+	}
+	return c.ln.limits.MaxFrameUnauthenticated
+}
+
+// serve is the reader goroutine.
+func (c *Conn) serve() {
+	defer c.srv.forget(c)
+	err := c.readCalls()
+	c.drain()
+	c.end(err)
+}
+
+func (c *Conn) readCalls() error {
+	for {
+		call, err := c.nextCall()
+		if err != nil {
+			return err
+		}
+		if !c.admit(call) {
+			call.letGo(c.srv.budget)
+			return errCondemned
+		}
+		c.handle(call)
+	}
+}
+
+var errCondemned = errors.New("closed by a request's answer or by shutdown")
+
+// admit waits until call may be handled and puts it into the queue. It returns
+// false when the connection reads no more.
+func (c *Conn) admit(call *Call) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.condemned && !c.draining && !c.ended && c.mustWait() {
+		c.waitForChange(true)
+	}
+	if c.condemned || c.draining || c.ended {
+		return false
+	}
+	c.queue = append(c.queue, call)
+	c.reading = true
+	return true
+}
+
+// mustWait tells whether the next request has to wait for those in the queue.
+func (c *Conn) mustWait() bool {
+	n := len(c.queue)
+	if n == 0 {
+		return false
+	}
+	last := c.queue[n-1]
+	return n >= maxQueuedCalls || c.pending >= maxQueuedBytes || !last.done && last.class != apikey.TwoStage
+}
+
+// waitForChange flushes what the reader owes, pokes a held call when a request
+// waits behind it, and then waits. Called and returns with mu held.
+func (c *Conn) waitForChange(request bool) {
+	if c.reading {
+		c.yieldLocked()
+		return // the world may have changed meanwhile
+	}
+	if request {
+		if f := c.takeNotifyLocked(); f != nil {
+			c.mu.Unlock()
+			f(NextRequest)
+			c.mu.Lock()
+			return
+		}
+	}
+	c.waiting = request
+	c.changed.Wait()
+	c.waiting = false
+}
+
+// takeNotifyLocked returns the hook of the call that others wait for: the last
+// one admitted, as everything before it is done or two-stage.
+func (c *Conn) takeNotifyLocked() func(Event) {
+	if len(c.queue) == 0 {
+		return nil
+	}
+	last := c.queue[len(c.queue)-1]
+	f := last.notify
+	if last.done {
+		return nil
+	}
+	last.notify = nil
+	return f
+}
+
+// yield ends the reader's promise to flush; it is called before the reader
+// waits for the network.
+func (c *Conn) yield() {
+	if !c.reading { // only the reader sets it: no lock needed to see our own write
+		return
+	}
+	c.mu.Lock()
+	c.yieldLocked()
+	c.mu.Unlock()
+}
+
+func (c *Conn) yieldLocked() {
+	c.reading = false
+	if c.headDone() && !c.writing {
+		c.writing = true
+		c.mu.Unlock()
+		c.flush()
+		c.mu.Lock()
+	}
+}
+
+func (c *Conn) headDone() bool { return len(c.queue) > 0 && c.queue[0].done }
+
+// finish queues a call's outcome and sees that somebody writes it.
+func (c *Conn) finish(call *Call) {
+	call.letGo(c.srv.budget)
+	size := 0
+	if call.out != nil {
+		size = len(call.out.mem)
+	}
+	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		call.discard()
+		return
+	}
+	call.done, call.notify = true, nil
+	c.pending += size
+	c.condemned = c.condemned || call.hangUp
+	start := c.headDone() && !c.writing && !c.reading
+	if start {
+		c.writing = true
+	}
+	c.changed.Signal()
+	c.mu.Unlock()
+	if start {
+		go c.flush()
+	}
+}
+
+// watch implements Call.Notify.
+func (c *Conn) watch(call *Call, f func(Event)) {
+	c.mu.Lock()
+	ev := Event(0)
+	switch {
+	case call.done:
+		c.mu.Unlock()
+		return
+	case c.ended:
+		ev = Closed
+	case c.draining:
+		ev = ShuttingDown
+	case c.waiting && call == c.queue[len(c.queue)-1]:
+		ev = NextRequest
+	default:
+		call.notify = f
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	f(ev)
+}
+
+// drain waits until every call that was admitted is finished and written, or
+// the connection is found dead. A connection whose peer hung up is not waited
+// for: its held calls are told.
+func (c *Conn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for (c.condemned || c.draining) && !c.ended && (len(c.queue) > 0 || c.writing) {
+		c.waitForChange(false)
+	}
+}
+
+// beginDrain makes the reader stop and answers held calls.
+func (c *Conn) beginDrain() {
+	c.mu.Lock()
+	c.draining = true
+	hooks := c.hooksLocked()
+	c.changed.Signal()
+	c.mu.Unlock()
+	for _, f := range hooks {
+		f(ShuttingDown)
+	}
+	c.nc.SetReadDeadline(time.Unix(1, 0)) // wakes a reader that waits for a request
+}
+
+func (c *Conn) hooksLocked() (hooks []func(Event)) {
+	for _, call := range c.queue {
+		if call.notify != nil {
+			hooks = append(hooks, call.notify)
+			call.notify = nil
+		}
+	}
+	return hooks
+}
+
+// end closes the connection and gives back what it holds. Calls still out are
+// discarded when they are finished. Only the first err counts.
+func (c *Conn) end(err error) {
+	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		return
+	}
+	c.ended = true
+	hooks := c.hooksLocked()
+	var dead []*Call
+	for _, call := range c.queue {
+		if call.done {
+			dead = append(dead, call)
+		}
+	}
+	c.queue = nil
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	c.nc.Close()
+	for _, call := range dead {
+		call.discard()
+	}
+	for _, f := range hooks {
+		f(Closed)
+	}
+	c.srv.ended(c, err)
+}

@@ -1,0 +1,17 @@
+//go:build !linux
+
+package conn
+
+import (
+	"net"
+	"syscall"
+)
+
+// rawOf returns nil: regions are copied through this process.
+func rawOf(net.Conn) syscall.RawConn { return nil }
+
+// rawWriter is never used where rawOf returns nil.
+type rawWriter struct{}
+
+func (rawWriter) sendMore(*Conn, [][]byte) error { panic("conn: no raw writes on this system") }
+func (rawWriter) sendFile(*Conn, Region) error   { panic("conn: no raw writes on this system") }
