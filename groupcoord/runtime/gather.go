@@ -1,0 +1,162 @@
+package runtime
+
+import (
+	"github.com/gregorbroker/gregor/protocol/batch"
+	"github.com/gregorbroker/gregor/protocol/ids"
+)
+
+// recordOverhead bounds what a record takes besides its key and value: the
+// varints of its length, deltas, key, value and header count, and attributes.
+const recordOverhead = 1 + 5 + 10 + 5 + 5 + 5 + 1
+
+// sizeOf bounds the bytes of records in a batch.
+func sizeOf(records []Record) int {
+	n := 0
+	for _, r := range records {
+		n += recordOverhead + len(r.Key) + len(r.Value)
+	}
+	return n
+}
+
+// pendingReply is an operation in the gathering batch.
+type pendingReply struct {
+	done    func(now int64, err error)
+	records bool // it fails when the batch does
+}
+
+// gathering is the batch of operations that are decided and not yet appended.
+type gathering struct {
+	codec   batch.Codec
+	records []Record
+	bytes   int
+	scopes  map[string]struct{} // whose records are in it
+	whole   bool                // records of the whole shard are in it
+	waiting []pendingReply
+	builder *batch.Builder
+}
+
+// touches tells whether an operation on scope must wait for the batch to be applied.
+func (g *gathering) touches(scope string) bool {
+	if len(g.records) == 0 {
+		return false
+	}
+	_, dirty := g.scopes[scope]
+	return scope == "" || g.whole || dirty
+}
+
+// size bounds the batch's bytes before compression.
+func (g *gathering) size() int { return batch.HeaderSize + g.bytes }
+
+func (g *gathering) add(o Outcome, scope string) {
+	if len(o.Records) > 0 {
+		g.records = append(g.records, o.Records...)
+		g.bytes += sizeOf(o.Records)
+		if scope == "" {
+			g.whole = true
+		} else {
+			if g.scopes == nil {
+				g.scopes = map[string]struct{}{}
+			}
+			g.scopes[scope] = struct{}{}
+		}
+	}
+	if o.Done != nil {
+		g.waiting = append(g.waiting, pendingReply{o.Done, len(o.Records) > 0})
+	}
+}
+
+// build encodes the batch.
+func (g *gathering) build(now int64) ([]byte, error) {
+	opts := batch.Options{Codec: g.codec}
+	if g.builder == nil {
+		g.builder = batch.NewBuilder(opts)
+	} else {
+		g.builder.Reset(opts)
+	}
+	for _, r := range g.records {
+		g.builder.Append(now, r.Key, r.Value, nil)
+	}
+	return g.builder.Bytes()
+}
+
+// fail ends the operations whose records could not be appended; the others stay.
+func (g *gathering) fail(now int64, err error) {
+	waiting := g.waiting
+	g.waiting = nil
+	for _, w := range waiting {
+		if w.records {
+			w.done(now, err)
+			continue
+		}
+		g.waiting = append(g.waiting, w)
+	}
+}
+
+func (g *gathering) reset() {
+	clear(g.records)
+	clear(g.scopes)
+	clear(g.waiting)
+	g.records, g.waiting, g.bytes, g.whole = g.records[:0], g.waiting[:0], 0, false
+}
+
+// waiter is an operation that waits for its commit.
+type waiter struct {
+	offset   ids.Offset // committed when the high watermark is not below it
+	deadline int64
+	done     func(now int64, err error)
+}
+
+// parked is the queue of waiters. Offsets and deadlines grow from front to back,
+// so only the front is ever looked at.
+type parked struct {
+	queue []waiter
+	front int
+}
+
+func (p *parked) add(w waiter) { p.queue = append(p.queue, w) }
+
+func (p *parked) due(hw ids.Offset) bool {
+	return p.front < len(p.queue) && p.queue[p.front].offset <= hw
+}
+
+func (p *parked) deadline() (int64, bool) {
+	if p.front == len(p.queue) {
+		return 0, false
+	}
+	return p.queue[p.front].deadline, true
+}
+
+// release answers all that are committed.
+func (p *parked) release(hw ids.Offset, now int64) {
+	for p.due(hw) {
+		p.pop().done(now, nil)
+	}
+}
+
+// timeOut answers those that waited too long.
+func (p *parked) timeOut(now int64) {
+	for p.front < len(p.queue) && p.queue[p.front].deadline <= now {
+		p.pop().done(now, ErrCommitTimeout)
+	}
+}
+
+func (p *parked) failAll(now int64, err error) {
+	for p.front < len(p.queue) {
+		p.pop().done(now, err)
+	}
+}
+
+// pop takes the front; the queue is moved up when half of it is gone.
+func (p *parked) pop() waiter {
+	w := p.queue[p.front]
+	p.queue[p.front] = waiter{}
+	p.front++
+	if p.front == len(p.queue) {
+		p.queue, p.front = p.queue[:0], 0
+	} else if p.front >= 1024 && p.front*2 >= len(p.queue) {
+		n := copy(p.queue, p.queue[p.front:])
+		clear(p.queue[n:])
+		p.queue, p.front = p.queue[:n], 0
+	}
+	return w
+}
