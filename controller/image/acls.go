@@ -3,6 +3,7 @@ package image
 import (
 	"github.com/tidwall/btree"
 
+	"github.com/gregorbroker/gregor/controller/records"
 	"github.com/gregorbroker/gregor/protocol/ids"
 )
 
@@ -36,3 +37,20 @@ func (a *ACLs) Each(f func(*ACL) bool) {
 
 // Len is the number of entries.
 func (a *ACLs) Len() int { return a.byID.Len() }
+
+func (d *Delta) replayACL(r *records.AccessControlEntryRecord) error {
+	d.acls.set(string(r.ID[:]), &ACL{
+		ID: r.ID, ResourceType: r.ResourceType, ResourceName: r.ResourceName, PatternType: r.PatternType,
+		Principal: r.Principal, Host: r.Host, Operation: r.Operation, Permission: r.PermissionType,
+	})
+	return nil
+}
+
+func (d *Delta) removeACL(r *records.RemoveAccessControlEntryRecord) error {
+	k := string(r.ID[:])
+	if _, ok := d.acls.get(k); !ok {
+		return refuse("removal of the unknown access control entry %v", r.ID)
+	}
+	d.acls.remove(k)
+	return nil
+}

@@ -1,8 +1,13 @@
 package image
 
 import (
+	"bytes"
+	"slices"
+	"sort"
+
 	"github.com/tidwall/btree"
 
+	"github.com/gregorbroker/gregor/controller/records"
 	"github.com/gregorbroker/gregor/protocol/ids"
 )
 
@@ -46,7 +51,8 @@ type Broker struct {
 	InControlledShutdown bool
 	// Directories are the online log directories, sorted (KIP-858).
 	Directories []ids.DirectoryID
-	// CordonedDirs ⊆ Directories take no new replica (KIP-1066).
+	// CordonedDirs take no new replica (KIP-1066). Nil while the broker did not
+	// say, which is not the same as none.
 	CordonedDirs []ids.DirectoryID
 }
 
@@ -110,6 +116,100 @@ func (c *Cluster) Controllers() int { return c.controllers.Len() }
 // IsEmpty tells whether nobody is registered.
 func (c *Cluster) IsEmpty() bool { return c.Brokers() == 0 && c.Controllers() == 0 }
 
-func (c *Cluster) copy() *Cluster {
-	return &Cluster{brokers: *c.brokers.Copy(), controllers: *c.controllers.Copy()}
+func rangesOf(features []records.BrokerFeature) []VersionRange {
+	out := make([]VersionRange, len(features))
+	for i, f := range features {
+		out[i] = VersionRange{f.Name, f.MinSupportedVersion, f.MaxSupportedVersion}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Feature < out[j].Feature })
+	return out
+}
+
+func (d *Delta) registerBroker(r *records.RegisterBrokerRecord) error {
+	b := &Broker{
+		ID: r.BrokerID, Epoch: r.BrokerEpoch, Incarnation: r.IncarnationID, Features: rangesOf(r.Features),
+		Rack: r.Rack, Fenced: r.Fenced, InControlledShutdown: r.InControlledShutdown,
+		Directories: sortedDirs(r.LogDirs), CordonedDirs: r.CordonedLogDirs,
+	}
+	for _, e := range r.EndPoints {
+		b.Endpoints = append(b.Endpoints, Endpoint{e.Name, e.Host, e.Port, e.SecurityProtocol})
+	}
+	d.brokers.set(b.ID, b)
+	return nil
+}
+
+func sortedDirs(dirs []ids.DirectoryID) []ids.DirectoryID {
+	out := slices.Clone(dirs)
+	slices.SortFunc(out, func(a, b ids.DirectoryID) int { return bytes.Compare(a[:], b[:]) })
+	return out
+}
+
+// registered finds a broker of exactly that epoch; records about another
+// incarnation contradict the log.
+func (d *Delta) registered(id ids.NodeID, epoch int64) (*Broker, error) {
+	b, ok := d.brokers.get(id)
+	if !ok {
+		return nil, refuse("broker %d is not registered", id)
+	}
+	if b.Epoch != epoch {
+		return nil, refuse("broker %d has epoch %d, not %d", id, b.Epoch, epoch)
+	}
+	return b, nil
+}
+
+func (d *Delta) unregisterBroker(r *records.UnregisterBrokerRecord) error {
+	if _, err := d.registered(r.BrokerID, r.BrokerEpoch); err != nil {
+		return err
+	}
+	d.brokers.remove(r.BrokerID)
+	return nil
+}
+
+func (d *Delta) fence(id ids.NodeID, epoch int64, fenced bool) error {
+	b, err := d.registered(id, epoch)
+	if err != nil {
+		return err
+	}
+	n := *b
+	n.Fenced = fenced
+	d.brokers.set(id, &n)
+	return nil
+}
+
+func (d *Delta) changeRegistration(r *records.BrokerRegistrationChangeRecord) error {
+	b, err := d.registered(r.BrokerID, r.BrokerEpoch)
+	if err != nil {
+		return err
+	}
+	if r.Fenced < -1 || r.Fenced > 1 || r.InControlledShutdown < 0 || r.InControlledShutdown > 1 {
+		return refuse("broker %d: fenced %d, controlled shutdown %d", r.BrokerID, r.Fenced, r.InControlledShutdown)
+	}
+	n := *b
+	if r.Fenced != 0 {
+		n.Fenced = r.Fenced > 0
+	}
+	if r.InControlledShutdown == 1 {
+		n.InControlledShutdown = true
+	}
+	if len(r.LogDirs) > 0 {
+		n.Directories = sortedDirs(r.LogDirs)
+	}
+	if r.CordonedLogDirs != nil {
+		n.CordonedDirs = r.CordonedLogDirs
+	}
+	d.brokers.set(b.ID, &n)
+	return nil
+}
+
+func (d *Delta) registerController(r *records.RegisterControllerRecord) error {
+	c := &Controller{ID: r.ControllerID, Incarnation: r.IncarnationID, ZKMigrationReady: r.ZKMigrationReady}
+	for _, e := range r.EndPoints {
+		c.Endpoints = append(c.Endpoints, Endpoint{e.Name, e.Host, e.Port, e.SecurityProtocol})
+	}
+	for _, f := range r.Features {
+		c.Features = append(c.Features, VersionRange{f.Name, f.MinSupportedVersion, f.MaxSupportedVersion})
+	}
+	sort.Slice(c.Features, func(i, j int) bool { return c.Features[i].Feature < c.Features[j].Feature })
+	d.controllers.set(c.ID, c)
+	return nil
 }

@@ -1,7 +1,11 @@
 package image
 
 import (
+	"maps"
+
 	"github.com/tidwall/btree"
+
+	"github.com/gregorbroker/gregor/controller/records"
 )
 
 // Resource types as on the wire.
@@ -49,3 +53,23 @@ func (c *Configs) Each(f func(Resource, map[string]string) bool) {
 
 // Len is the number of resources with at least one value.
 func (c *Configs) Len() int { return c.byResource.Len() }
+
+// replayConfig sets or removes one value. Keys are not checked: a log may hold
+// keys of other versions.
+func (d *Delta) replayConfig(r *records.ConfigRecord) error {
+	k := Resource{r.ResourceType, r.ResourceName}.key()
+	m, ours := d.values.edited(k)
+	if !ours {
+		m = map[string]string{}
+		if old, ok := d.base.Configs.byResource.Get(k); ok && !d.snapshot && !d.values.touched(k) {
+			m = maps.Clone(old)
+		}
+		d.values.set(k, m)
+	}
+	if r.Value == nil {
+		delete(m, r.Name)
+	} else {
+		m[r.Name] = *r.Value
+	}
+	return nil
+}

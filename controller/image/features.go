@@ -1,6 +1,10 @@
 package image
 
-import "github.com/tidwall/btree"
+import (
+	"github.com/tidwall/btree"
+
+	"github.com/gregorbroker/gregor/controller/records"
+)
 
 // Features are the finalized feature levels. The zero value is empty.
 type Features struct {
@@ -11,12 +15,6 @@ type Features struct {
 func (f *Features) Level(name string) int16 {
 	l, _ := f.levels.Get(name)
 	return l
-}
-
-// Has tells whether a feature is finalized at all, be it at level 0.
-func (f *Features) Has(name string) bool {
-	_, ok := f.levels.Get(name)
-	return ok
 }
 
 // MetadataVersion is the level of metadata.version; 0 before it was ever set.
@@ -30,3 +28,23 @@ func (f *Features) Each(fn func(name string, level int16) bool) { f.levels.Scan(
 
 // IsEmpty tells whether nothing is finalized.
 func (f *Features) IsEmpty() bool { return f.levels.Len() == 0 }
+
+// ELR tells whether eligible leader replicas are kept.
+func (f *Features) ELR() bool { return f.Level(ELRVersionFeature) >= 1 }
+
+// replayFeature refuses a metadata.version that is not known here: its records
+// could not be understood.
+func (d *Delta) replayFeature(r *records.FeatureLevelRecord) error {
+	if r.Name == MetadataVersionFeature && !MetadataVersion(r.FeatureLevel).Known() {
+		return refuse("metadata.version %d is not supported", r.FeatureLevel)
+	}
+	if r.FeatureLevel < 0 {
+		return refuse("level %d of %s", r.FeatureLevel, r.Name)
+	}
+	if r.FeatureLevel == 0 {
+		d.levels.remove(r.Name)
+	} else {
+		d.levels.set(r.Name, r.FeatureLevel)
+	}
+	return nil
+}

@@ -1,6 +1,13 @@
 package image
 
-import "github.com/tidwall/btree"
+import (
+	"maps"
+	"sort"
+
+	"github.com/tidwall/btree"
+
+	"github.com/gregorbroker/gregor/controller/records"
+)
 
 // QuotaEntityPart is one dimension of a quota's entity: type is "user",
 // "client-id" or "ip"; Name nil is the default entity of that type.
@@ -56,4 +63,33 @@ func (e QuotaEntity) key() string {
 		}
 	}
 	return string(b)
+}
+
+// replayQuota sets or removes one limit of an entity.
+func (d *Delta) replayQuota(r *records.ClientQuotaRecord) error {
+	var entity QuotaEntity
+	for _, p := range r.Entity {
+		entity = append(entity, QuotaEntityPart{p.EntityType, p.EntityName})
+	}
+	sort.Slice(entity, func(i, j int) bool { return entity[i].Type < entity[j].Type })
+	for i := 1; i < len(entity); i++ {
+		if entity[i].Type == entity[i-1].Type {
+			return refuse("quota entity with %q twice", entity[i].Type)
+		}
+	}
+	next := &Quota{Entity: entity, Values: map[string]float64{}}
+	if q, ok := d.quotas.get(entity.key()); ok && !(d.snapshot && !d.quotas.touched(entity.key())) {
+		next.Values = maps.Clone(q.Values)
+	}
+	if r.Remove {
+		delete(next.Values, r.Key)
+	} else {
+		next.Values[r.Key] = r.Value
+	}
+	if len(next.Values) == 0 {
+		d.quotas.remove(entity.key())
+	} else {
+		d.quotas.set(entity.key(), next)
+	}
+	return nil
 }

@@ -1,6 +1,12 @@
 package image
 
-import "github.com/tidwall/btree"
+import (
+	"slices"
+
+	"github.com/tidwall/btree"
+
+	"github.com/gregorbroker/gregor/controller/records"
+)
 
 // SCRAM mechanisms as on the wire.
 const (
@@ -39,3 +45,23 @@ func (s *Scram) Each(f func(*ScramCredential) bool) {
 
 // Len is the number of credentials.
 func (s *Scram) Len() int { return s.byUser.Len() }
+
+func (d *Delta) replayScram(r *records.UserScramCredentialRecord) error {
+	if r.Mechanism != ScramSHA256 && r.Mechanism != ScramSHA512 {
+		return refuse("SCRAM mechanism %d", r.Mechanism)
+	}
+	d.scram.set(scramKey(r.Mechanism, r.Name), &ScramCredential{
+		User: r.Name, Mechanism: r.Mechanism, Iterations: r.Iterations,
+		Salt: slices.Clone(r.Salt), StoredKey: slices.Clone(r.StoredKey), ServerKey: slices.Clone(r.ServerKey),
+	})
+	return nil
+}
+
+func (d *Delta) removeScram(r *records.RemoveUserScramCredentialRecord) error {
+	k := scramKey(r.Mechanism, r.Name)
+	if _, ok := d.scram.get(k); !ok {
+		return refuse("removal of the unknown SCRAM credential of %q", r.Name)
+	}
+	d.scram.remove(k)
+	return nil
+}

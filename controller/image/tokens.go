@@ -1,6 +1,10 @@
 package image
 
-import "github.com/tidwall/btree"
+import (
+	"github.com/tidwall/btree"
+
+	"github.com/gregorbroker/gregor/controller/records"
+)
 
 // Token is a delegation token. The password is not part of it: every node
 // derives it from the token's id and the shared secret key.
@@ -32,3 +36,19 @@ func (t *Tokens) Each(f func(*Token) bool) {
 
 // Len is the number of tokens.
 func (t *Tokens) Len() int { return t.byID.Len() }
+
+func (d *Delta) replayToken(r *records.DelegationTokenRecord) error {
+	d.tokens.set(r.TokenID, &Token{
+		ID: r.TokenID, Owner: r.Owner, Requester: r.Requester, Renewers: r.Renewers,
+		IssueTime: r.IssueTimestamp, MaxTime: r.MaxTimestamp, ExpiryTime: r.ExpirationTimestamp,
+	})
+	return nil
+}
+
+func (d *Delta) removeToken(r *records.RemoveDelegationTokenRecord) error {
+	if _, ok := d.tokens.get(r.TokenID); !ok {
+		return refuse("removal of an unknown delegation token")
+	}
+	d.tokens.remove(r.TokenID)
+	return nil
+}
