@@ -1,24 +1,40 @@
-// Package frame is the envelope of a Kafka message: size prefix, request and
-// response headers, and the decoding of bodies that strangers wrote.
+// Package frame is the envelope of a Kafka message, and the gate before the
+// decoder: headers, and bodies that strangers wrote.
+//
+//	request:  int32 size | int16 key | int16 version | int32 correlation | nullable string client id | [tags] | body
+//	response: int32 size | int32 correlation | [tags] | body
+//
+// The tags are there in flexible versions, but never in ApiVersions responses,
+// which a client must be able to read before it knows what the broker speaks.
+//
+// Flow of a request: Header.Parse, then at leisure Check or DecodeRequest. The
+// decoder (kmsg) allocates arrays by the counts it finds, for which one byte an
+// element is enough, and keeps every unknown tag in a map, so a small frame can
+// ask for a lot of memory. Check goes before it: one pass over the bytes by the
+// shape of the message (messages.txt), which allocates nothing, verifies every
+// length and count, and adds up what decoding would allocate.
+//
+// Invariants: no input panics; a body that passed Check decodes without an
+// error and within the budget; strings of decoded messages are copies, byte
+// slices alias the frame.
 package frame
 
 import (
 	"errors"
 
 	"github.com/gregorbroker/gregor/protocol/apikey"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Errors of this package. All of them mean that the bytes are not a request we
-// can answer; Kafka closes the connection then.
+// Errors of this package, wrapped with their context. All mean bytes that
+// cannot be answered: like Kafka, the caller closes the connection.
 var (
 	// ErrMalformed: the bytes do not have the shape of their key and version.
 	ErrMalformed = errors.New("malformed message")
-	// ErrTooCostly: the bytes have the shape, but decoding them would take
-	// more memory than a frame of that size may claim.
-	ErrTooCostly = errors.New("message would decode to too much memory")
-	// ErrUnsupportedKey: no such key is assigned.
-	ErrUnsupportedKey = errors.New("unknown api key")
+	// ErrTooCostly: they have, but would decode to more memory than a message
+	// of that size may ask for.
+	ErrTooCostly = errors.New("message decodes to too much memory")
+	// ErrUnsupportedKey: the key is not assigned or has no version any more.
+	ErrUnsupportedKey = errors.New("unsupported api key")
 	// ErrUnsupportedVersion: the key has no such version.
 	ErrUnsupportedVersion = errors.New("unsupported api version")
 )
@@ -29,27 +45,5 @@ type Header struct {
 	Version       int16
 	CorrelationID int32
 	ClientID      string
-	HasClientID   bool // false: the client id was null
-}
-
-// ParseHeader reads the header of a request frame (without its size prefix).
-func ParseHeader(frame []byte) (Header, []byte, error) { return Header{}, nil, ErrMalformed }
-
-// Check verifies the structure of a request body.
-func Check(h Header, body []byte) error { return ErrMalformed }
-
-// DecodeRequest checks and decodes a request body.
-func DecodeRequest(h Header, body []byte) (kmsg.Request, error) { return nil, ErrMalformed }
-
-// DecodeResponse decodes the response to req.
-func DecodeResponse(req kmsg.Request, frame []byte) (kmsg.Response, error) { return nil, ErrMalformed }
-
-// AppendResponse appends a response frame with its size prefix.
-func AppendResponse(dst []byte, key apikey.Key, version int16, correlation int32, resp kmsg.Response) []byte {
-	return dst
-}
-
-// AppendRequest appends a request frame with its size prefix.
-func AppendRequest(dst []byte, req kmsg.Request, correlation int32, clientID string) []byte {
-	return dst
+	HasClientID   bool // false: it was null, which Kafka takes for empty
 }
