@@ -1,0 +1,158 @@
+package replica
+
+import (
+	"slices"
+
+	"github.com/gregorbroker/gregor/controller/image"
+	"github.com/gregorbroker/gregor/protocol/configs"
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"go.uber.org/zap"
+)
+
+// Apply follows one step of the metadata: it drops what is no longer here,
+// takes and gives up leaderships, and hands out changed configurations. It is
+// an image.Publisher.
+func (m *Manager) Apply(d *image.Delta, img *image.Image) {
+	m.image.Store(img)
+	if t := d.Topics(); t != nil {
+		local := t.Local(m.opts.Node)
+		for _, l := range local.Deleted {
+			m.drop(l.Topic, l.Index)
+		}
+		m.place(local.Leaders)
+		m.place(local.Followers)
+	}
+	if c := d.Configs(); c != nil {
+		for _, change := range c.Changed {
+			if change.Resource.Type == image.TopicResource {
+				m.configure(change.Resource.Name)
+			}
+		}
+	}
+}
+
+// SetBroker takes over changed broker values, on which topics' configurations stand.
+func (m *Manager) SetBroker(v *configs.Values) {
+	m.defaults.Store(newTopicDefaults(v))
+	m.mu.RLock()
+	names := make([]string, 0, len(m.byName))
+	for name := range m.byName {
+		names = append(names, name)
+	}
+	m.mu.RUnlock()
+	for _, name := range names {
+		m.configure(name)
+	}
+}
+
+// place makes sure that the partitions are here and have the role metadata says.
+func (m *Manager) place(changed []image.LocalPartition) {
+	for _, l := range changed {
+		p := m.ensure(l.Topic, l.Index)
+		t, err := p.assign(l.New)
+		if err != nil {
+			m.log.Error("cannot begin leadership", zap.Stringer("partition", p.TP()), zap.Error(err))
+		}
+		m.tellLeadership(p, t)
+	}
+}
+
+func (m *Manager) tellLeadership(p *Partition, t transition) {
+	r := p.role.Load()
+	if f := p.topic.onLeadership; f != nil && (t.began || t.ended || t.newEpoch && r.leads) {
+		f(p.index, r.leads, r.epoch)
+	}
+}
+
+// ensure returns the partition, made if it is new here.
+func (m *Manager) ensure(reg *image.Topic, index int32) *Partition {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.byID[reg.ID]
+	if t == nil {
+		t = &topic{m: m, name: reg.Name, id: reg.ID, onLeadership: m.leadership[reg.Name], onHighWatermark: m.watermarks[reg.Name]}
+		m.byID[t.id], m.byName[t.name] = t, t
+	}
+	if p := t.part(index); p != nil {
+		return p
+	}
+	p := &Partition{m: m, topic: t, index: index, core: core{self: m.opts.Node}}
+	p.core.role = role{leader: ids.NoNode, epoch: ids.NoEpoch}
+	p.role.Store(&role{leader: ids.NoNode, epoch: ids.NoEpoch})
+	if len(t.parts) < len(reg.Partitions) {
+		t.parts = append(make([]*Partition, 0, len(reg.Partitions)), t.parts...)[:len(reg.Partitions)]
+	}
+	t.parts[index] = p
+	return p
+}
+
+// drop ends a partition here and has its directory deleted.
+func (m *Manager) drop(reg *image.Topic, index int32) {
+	p := m.detach(reg.ID, index)
+	if p == nil {
+		return
+	}
+	m.tellLeadership(p, p.retire())
+	if err := m.opts.Logs.DeletePartition(p.TP()); err != nil {
+		m.log.Error("cannot delete partition", zap.Stringer("partition", p.TP()), zap.Error(err))
+	}
+}
+
+func (m *Manager) detach(id ids.TopicID, index int32) *Partition {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.byID[id]
+	p := t.part(index)
+	if p == nil {
+		return nil
+	}
+	t.parts[index] = nil
+	if !slices.ContainsFunc(t.parts, func(p *Partition) bool { return p != nil }) {
+		delete(m.byID, id)
+		if m.byName[t.name] == t {
+			delete(m.byName, t.name)
+		}
+	}
+	return p
+}
+
+// configure gives a topic's open logs its present configuration.
+func (m *Manager) configure(name string) {
+	m.mu.RLock()
+	t := m.byName[name]
+	var parts []*Partition
+	if t != nil {
+		parts = slices.Clone(t.parts)
+	}
+	m.mu.RUnlock()
+	if t == nil {
+		return
+	}
+	c := m.defaults.Load().config(m.Image().Configs.Topic(name))
+	t.config.Store(c)
+	for _, p := range parts {
+		if p == nil {
+			continue
+		}
+		if log := p.log.Load(); log != nil {
+			log.SetConfig(c.Log)
+		}
+	}
+}
+
+// MarkStrays renames the directories of partitions that the metadata does not
+// know or has given to others. It is called once, when the metadata of a
+// starting broker has caught up with the controller's.
+func (m *Manager) MarkStrays() {
+	img := m.Image()
+	for _, f := range m.opts.Logs.Found() {
+		t := img.Topics.ByName(f.TP.Topic)
+		if t != nil && (f.TopicID.IsZero() || f.TopicID == t.ID) && t.Partition(f.TP.Partition).Has(m.opts.Node) {
+			continue
+		}
+		m.log.Warn("partition is not this broker's any more", zap.Stringer("partition", f.TP), zap.Stringer("topic_id", f.TopicID))
+		if err := m.opts.Logs.MarkStray(f.TP); err != nil {
+			m.log.Error("cannot mark stray partition", zap.Stringer("partition", f.TP), zap.Error(err))
+		}
+	}
+}
