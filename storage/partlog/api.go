@@ -2,6 +2,7 @@ package partlog
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/vfs"
@@ -48,6 +49,7 @@ var (
 	ErrInvalidRecord     = errors.New("invalid record")
 	ErrUnsupportedFormat = errors.New("unsupported message format") // magic 0 and 1
 	ErrUnsupportedCodec  = errors.New("unsupported compression type")
+	ErrDiskFull          = errors.New("disk is full")
 	ErrOutOfOrder        = errors.New("offsets not in order") // a follower's append does not continue the log
 )
 
@@ -63,6 +65,13 @@ type Options struct {
 	LogStartOffset ids.Offset // from the checkpoint, 0 if absent
 	RecoveryPoint  ids.Offset // from the checkpoint, 0 if absent: everything before it is on disk
 	CleanShutdown  bool       // the directory was closed cleanly: nothing needs recovery
+
+	// Full, if not nil, says that the disk is nearly full: appends are refused with ErrDiskFull.
+	Full *atomic.Bool
+	// Lowered, if not nil, is called when a truncation lowered the recovery point
+	// and must make the new one durable before it returns: a checkpoint that claims
+	// more than is flushed would hide a torn tail from recovery.
+	Lowered func() error
 }
 
 // Env is what every log of a process shares.

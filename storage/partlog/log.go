@@ -1,83 +1,207 @@
-// Package partlog is one partition's log.
+// Package partlog is one partition's log: append, read, flush, truncate,
+// retain, recover. A log is a directory of segments (package segment), its
+// leader-epoch history (package epochs), its producer state (package producers)
+// and partition.metadata, all in Kafka's files.
+//
+// The flow of an append on the leader: the batch is validated where it lies
+// (sizes, CRC, records) without a lock; then, under the writer lock, the
+// producer state judges it, offset and leader epoch are patched in place, the
+// segment rolls if it must, one write puts the bytes into the file, and the
+// batch is entered into indexes, epochs and producer state. Only then does the
+// end offset move: what lies below EndOffset is readable.
+//
+// A read takes the state lock for an index search in memory, and returns a
+// region of the file: no byte is copied. A consumer that reads on where it
+// stopped is served from a hint and costs no search; only a read that must be cut
+// short of the end looks at batch headers, to cut between two batches.
+//
+// What is durable: everything below RecoveryPoint (data, epochs, aborted
+// transactions). Flush moves it. After a crash only what lies above is read again.
+//
+// Nothing is made before it is needed: a log without a record has no directory,
+// an idle one no open file, no index in memory and no producer state.
+//
+// Locks, in this order:
+//
+//	flushMu  one flush at a time; those who wait find their work done
+//	wmu      the writer: append, roll, truncate, retain, close
+//	mu       the state that readers see; held for memory work and for opening
+//	         files of a cold segment, never for a write or a sync
 package partlog
 
 import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
 	"github.com/gregorbroker/gregor/protocol/ids"
-	"github.com/gregorbroker/gregor/storage/vfs"
+	"github.com/gregorbroker/gregor/storage/epochs"
+	"github.com/gregorbroker/gregor/storage/producers"
+	"github.com/gregorbroker/gregor/storage/segment"
 )
 
 // Log is one partition's log, safe for concurrent use.
-type Log struct{ opts Options }
+type Log struct {
+	tp      ids.TopicPartition
+	topicID ids.TopicID
+	env     *Env
+	full    *atomic.Bool // the disk is nearly full: refuse appends; may be nil
+	lowered func() error // see Options.Lowered
+	config  atomic.Pointer[Config]
 
-// Slice is a run of whole batches in one file. Release must be called exactly
-// once, also when Len is 0; until then the bytes stay readable even if the
-// segment is deleted meanwhile.
-type Slice struct {
-	File        vfs.File // nil when Len is 0
-	Off         int64
-	Len         int
-	FirstOffset ids.Offset // base offset of the first batch
-	release     func()
+	flushMu sync.Mutex
+	wmu     sync.Mutex
+
+	mu  sync.Mutex
+	dir segment.Dir
+	// segs is ordered by base; the last one is active. Empty until the first append.
+	segs []*segment.Segment
+	// start ≤ recovered ≤ end. Every record below end is in the file.
+	start, end, recovered ids.Offset
+	lastFlush             int64 // ms; flush.ms counts from it
+	epochs                *epochs.History
+	prods                 *producers.State // nil until needed
+	snapshots             []ids.Offset     // of the .snapshot files, ascending
+	trash                 []deletion       // *.deleted files waiting for their time
+	hints                 *hints           // nil when idle
+	failed                error            // set once; nothing is written any more
+	jitter                int64            // ms by which this segment rolls earlier
+	truncations           int64            // counted, so that a flush notices one
+
+	made        bool // the directory exists
+	idKnown     bool // partition.metadata holds topicID
+	epochsDirty bool // leader-epoch-checkpoint is behind
+	namesDirty  bool // directory entries are not durable
+	txnsDirty   bool // a transaction index is not durable
+	unverified  bool // end is the checkpoint's word; the active segment was not looked at yet
+	closed      bool
+	used        bool // since the last Tick
 }
 
-// Release gives the file back.
-func (s Slice) Release() {
-	if s.release != nil {
-		s.release()
+// TP names the partition.
+func (l *Log) TP() ids.TopicPartition { return l.tp }
+
+// TopicID is the topic's id, zero if unknown.
+func (l *Log) TopicID() ids.TopicID { return l.topicID }
+
+// Dir is the partition's directory.
+func (l *Log) Dir() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dir.Path
+}
+
+// Config returns the configuration in force.
+func (l *Log) Config() *Config { return l.config.Load() }
+
+// SetConfig replaces the configuration; it acts from the next operation on.
+func (l *Log) SetConfig(c *Config) {
+	l.config.Store(c)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drawJitter()
+}
+
+// StartOffset is the first offset that may be read.
+func (l *Log) StartOffset() ids.Offset {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.start
+}
+
+// EndOffset is the offset the next record will get.
+func (l *Log) EndOffset() ids.Offset {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.end
+}
+
+// EndOffsetAndEpoch is the end with the latest leader epoch, NoEpoch if there is none.
+func (l *Log) EndOffsetAndEpoch() ids.OffsetAndEpoch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last, _ := l.epochs.Latest()
+	return ids.OffsetAndEpoch{Offset: l.end, Epoch: last.Epoch}
+}
+
+// RecoveryPoint is the offset below which everything is durable.
+func (l *Log) RecoveryPoint() ids.Offset {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.recovered
+}
+
+// Size is the sum of the segments' log files in bytes.
+func (l *Log) Size() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var total int64
+	for _, s := range l.segs {
+		n, err := s.Size()
+		if err != nil {
+			l.warn("cannot tell the size of a segment", err)
+		}
+		total += n
+	}
+	return total
+}
+
+// Segments is the number of segments.
+func (l *Log) Segments() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.segs)
+}
+
+// FirstSegmentBase is the base offset of the oldest segment, the end offset without any.
+func (l *Log) FirstSegmentBase() ids.Offset {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.segs) == 0 {
+		return l.end
+	}
+	return l.segs[0].Base
+}
+
+// Err is the failure that stopped the log, nil while it works.
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
+func (l *Log) active() *segment.Segment {
+	if len(l.segs) == 0 {
+		return nil
+	}
+	return l.segs[len(l.segs)-1]
+}
+
+// errf wraps err with the partition.
+func (l *Log) errf(op string, err error) error {
+	return fmt.Errorf("partition %s: %s: %w", l.tp, op, err)
+}
+
+func (l *Log) warn(msg string, err error) {
+	if l.env.Warn != nil {
+		l.env.Warn(l.tp, msg, err)
 	}
 }
 
-// ReleaseFunc is Release for those who store it; nil when there is nothing to release.
-func (s Slice) ReleaseFunc() func() { return s.release }
+// fail stops the log: after a write or sync that did not do its work the files
+// cannot be trusted again by this process. Callers hold mu.
+func (l *Log) fail(op string, err error) error {
+	err = fmt.Errorf("%w: %w", ErrFailed, l.errf(op, err))
+	if l.failed == nil {
+		l.failed = err
+	}
+	return err
+}
 
-// ReadAt reads within the slice.
-func (s Slice) ReadAt(p []byte, off int64) (int, error) { return s.File.ReadAt(p, s.Off+off) }
-
-func Open(o Options) (*Log, error) { return &Log{opts: o}, nil }
-
-func (l *Log) AppendAsLeader(batches []byte, epoch ids.LeaderEpoch, origin Origin, now int64) (AppendInfo, error) {
-	return AppendInfo{}, nil
+// usable tells why the log cannot be written. Callers hold mu.
+func (l *Log) usable() error {
+	if l.closed {
+		return l.errf("write", ErrClosed)
+	}
+	return l.failed
 }
-func (l *Log) AppendAsFollower(batches []byte, epoch ids.LeaderEpoch) (AppendInfo, error) {
-	return AppendInfo{}, nil
-}
-func (l *Log) Read(from ids.Offset, maxBytes int, limit ids.Offset, minOneBatch bool) (Slice, error) {
-	return Slice{}, nil
-}
-func (l *Log) Dir() string                                     { return "" }
-func (l *Log) TP() ids.TopicPartition                          { return l.opts.TP }
-func (l *Log) TopicID() ids.TopicID                            { return l.opts.TopicID }
-func (l *Log) Config() *Config                                 { return l.opts.Config }
-func (l *Log) SetConfig(c *Config)                             {}
-func (l *Log) StartOffset() ids.Offset                         { return 0 }
-func (l *Log) EndOffset() ids.Offset                           { return 0 }
-func (l *Log) EndOffsetAndEpoch() ids.OffsetAndEpoch           { return ids.OffsetAndEpoch{} } // Epoch NoEpoch when there is none
-func (l *Log) RecoveryPoint() ids.Offset                       { return 0 }
-func (l *Log) FirstUnstableOffset() (ids.Offset, bool)         { return 0, false } // of transactions still open or whose marker is not below the high watermark
-func (l *Log) SetHighWatermark(hw ids.Offset)                  {}                  // forgets completed transactions below hw
-func (l *Log) Size() int64                                     { return 0 }
-func (l *Log) Flush() error                                    { return nil }
-func (l *Log) TruncateTo(off ids.Offset) error                 { return nil }
-func (l *Log) TruncateFullyAndStartAt(off ids.Offset) error    { return nil }
-func (l *Log) AdvanceStartOffset(off ids.Offset) (bool, error) { return false, nil }
-func (l *Log) Roll() error                                     { return nil }
-func (l *Log) OffsetForTimestamp(ts int64) (TimestampOffset, bool, error) { // first record with timestamp >= ts
-	return TimestampOffset{}, false, nil
-}
-func (l *Log) MaxTimestampOffset() (TimestampOffset, bool, error) {
-	return TimestampOffset{}, false, nil
-}
-func (l *Log) AssignEpochStart(epoch ids.LeaderEpoch, start ids.Offset) error { return nil } // a new leader's epoch begins at its log end
-func (l *Log) EndOffsetForEpoch(epoch ids.LeaderEpoch) ids.OffsetAndEpoch { // NoOffset/NoEpoch when undefined
-	return ids.OffsetAndEpoch{}
-}
-func (l *Log) EpochForOffset(off ids.Offset) (ids.LeaderEpoch, bool) { return 0, false }
-func (l *Log) LatestEpoch() (ids.LeaderEpoch, bool)                  { return 0, false }
-func (l *Log) ActiveProducers() ([]ProducerState, error)             { return nil, nil }
-func (l *Log) AbortedTxns(dst []AbortedTxn, from, to ids.Offset) ([]AbortedTxn, error) {
-	return dst, nil
-}
-func (l *Log) ApplyRetention(now int64, hw ids.Offset) (int, error) { return 0, nil } // number of segments removed
-func (l *Log) Tick(now int64) (next int64, err error)               { return 0, nil } // segment roll by time, flush.ms, .deleted files, producer expiry
-func (l *Log) Close(clean bool) error                               { return nil }
-func (l *Log) Delete() error                                        { return nil }

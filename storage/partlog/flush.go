@@ -1,0 +1,269 @@
+package partlog
+
+import (
+	"errors"
+
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/epochs"
+	"github.com/gregorbroker/gregor/storage/segment"
+)
+
+// Flush makes everything below the end offset durable and moves the recovery
+// point there. Callers that come while another flush runs share the next one.
+// Index files are left to roll and close: an index that is behind costs
+// recovery some reading, nothing else.
+//
+// After a failure the log is failed for good: a sync reports its error once and
+// drops the pages, so that a second sync would lie.
+func (l *Log) Flush() error {
+	_, err := l.flushTo(l.EndOffset())
+	return err
+}
+
+// flushTo makes everything below target durable and tells whether there was anything to do.
+func (l *Log) flushTo(target ids.Offset) (bool, error) {
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	job, err := l.planFlush(target)
+	if err != nil || job == nil {
+		return false, err
+	}
+	err = job.run(l)
+	for _, f := range job.files {
+		f.Release()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		return true, l.fail("flush", err)
+	}
+	// A truncation that ran meanwhile may have lowered the end.
+	if l.generation() == job.generation {
+		l.recovered = max(l.recovered, min(job.end, l.end))
+	}
+	l.lastFlush = l.env.Clock()
+	return true, nil
+}
+
+type flushJob struct {
+	end        ids.Offset
+	generation int64
+	files      []*segment.File
+	txns       []*segment.Segment
+	epochs     []byte // nil when the checkpoint is up to date
+	names      bool
+}
+
+// generation changes with every truncation.
+func (l *Log) generation() int64 { return l.truncations }
+
+// planFlush collects what has to be synced. Nothing to do is a nil job.
+func (l *Log) planFlush(target ids.Offset) (*flushJob, error) {
+	l.wmu.Lock()
+	defer l.wmu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return nil, err
+	}
+	if l.recovered >= target && !l.epochsDirty && !l.namesDirty || !l.made {
+		return nil, nil
+	}
+	if _, err := l.ready(l.config.Load()); err != nil {
+		return nil, err
+	}
+	job := &flushJob{end: l.end, generation: l.generation(), names: l.namesDirty}
+	for i, s := range l.segs {
+		last := i+1 == len(l.segs)
+		if !last && l.segs[i+1].Base <= l.recovered {
+			continue
+		}
+		f, err := s.Log()
+		if err != nil {
+			return nil, l.fail("flush", err)
+		}
+		job.files = append(job.files, f.Acquire())
+		if l.txnsDirty {
+			job.txns = append(job.txns, s)
+		}
+	}
+	if l.epochsDirty {
+		job.epochs = l.epochs.Encode()
+	}
+	l.epochsDirty, l.namesDirty, l.txnsDirty = false, false, false
+	return job, nil
+}
+
+func (j *flushJob) run(l *Log) error {
+	for _, f := range j.files {
+		if err := f.Sync(); err != nil {
+			return err
+		}
+	}
+	for _, s := range j.txns {
+		if err := s.SyncTxns(); err != nil {
+			return err
+		}
+	}
+	if j.epochs != nil {
+		if err := ReplaceFile(l.dir.FS, l.dir.Path+"/"+epochs.FileName, j.epochs); err != nil {
+			return err
+		}
+	}
+	if j.names {
+		return l.syncNames()
+	}
+	return nil
+}
+
+// Tick does what time asks of a log: roll an old segment away, flush what
+// rolled or waited for flush.ms, remove deleted files, forget silent producers,
+// and let go of files and memory when nobody used the log since the last Tick.
+// It returns the first error of a failing disk; the log is then failed.
+func (l *Log) Tick(now int64) error {
+	if l.isClosed() {
+		return nil
+	}
+	cfg := l.config.Load()
+	if err := l.rollByTime(now, cfg); err != nil {
+		return err
+	}
+	target, due := l.flushDue(now, cfg)
+	if due {
+		if _, err := l.flushTo(target); err != nil {
+			return err
+		}
+	}
+	l.wmu.Lock()
+	defer l.wmu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.failed != nil {
+		return l.failed
+	}
+	if l.prods != nil {
+		l.prods.Expire(now, l.env.ProducerExpirationMs)
+	}
+	return errors.Join(l.emptyTrash(now), l.cool())
+}
+
+func (l *Log) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed || l.failed != nil
+}
+
+// rollByTime rolls a segment without timestamps that is older than segment.ms;
+// segments with timestamps roll on append, as the batches' own time passes.
+func (l *Log) rollByTime(now int64, cfg *Config) error {
+	l.wmu.Lock()
+	defer l.wmu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.active()
+	if s == nil || !s.Active || l.sizeOf(s) == 0 {
+		return nil
+	}
+	first, err := s.FirstTimestamp()
+	if err != nil || first >= 0 || now-s.Created <= cfg.SegmentMs-l.jitter {
+		return err
+	}
+	return l.roll(now)
+}
+
+// flushDue tells up to where to flush now: to the end by flush.messages and
+// flush.ms, else up to the active segment.
+func (l *Log) flushDue(now int64, cfg *Config) (ids.Offset, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	unflushed := int64(l.end - l.recovered)
+	if unflushed > 0 && (unflushed >= cfg.FlushMessages || now-l.lastFlush >= cfg.FlushMs) {
+		return l.end, true
+	}
+	if s := l.active(); s != nil && s.Base > l.recovered {
+		return s.Base, true
+	}
+	return 0, false
+}
+
+// cool lets go of segments that were not used since the last Tick. Callers hold wmu and mu.
+func (l *Log) cool() error {
+	for i, s := range l.segs {
+		if last := i+1 == len(l.segs); !s.Hot() || s.Used || last && l.used {
+			s.Used = false
+			continue
+		}
+		// A segment whose bytes are not durable keeps its file: a sync through a
+		// file opened later might not report this one's write error.
+		if i+1 == len(l.segs) && l.recovered < l.end || i+1 < len(l.segs) && l.segs[i+1].Base > l.recovered {
+			continue
+		}
+		if err := s.Save(false, false); err != nil {
+			return l.fail("save an index", err)
+		}
+		s.Cool()
+	}
+	if !l.used {
+		l.hints = nil
+	}
+	l.used = false
+	return nil
+}
+
+// Close flushes and closes the log. With clean false nothing more is written,
+// as if the process were killed. A clean close leaves what Kafka's leaves: the
+// producer snapshot at the end, trimmed files, complete indexes.
+func (l *Log) Close(clean bool) error {
+	var err error
+	if clean && l.Err() == nil {
+		err = l.closeCleanly()
+	}
+	l.wmu.Lock()
+	defer l.wmu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	l.closed = true
+	l.coolAll()
+	return err
+}
+
+func (l *Log) closeCleanly() error {
+	l.mu.Lock()
+	if l.closed || !l.made || l.unverified && l.recovered == l.end {
+		l.mu.Unlock()
+		return nil // nothing was touched since the clean shutdown before
+	}
+	l.mu.Unlock()
+	if err := l.Flush(); err != nil {
+		return err
+	}
+	l.wmu.Lock()
+	defer l.wmu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.prods != nil || len(l.segs) > 0 && l.segs[len(l.segs)-1].Active {
+		if err := l.takeSnapshot(l.end, true); err != nil {
+			return err
+		}
+	}
+	for _, s := range l.segs {
+		if !s.Hot() {
+			continue
+		}
+		if s.Active {
+			if err := s.Trim(); err != nil {
+				return l.fail("close", err)
+			}
+		}
+		if err := s.Save(true, true); err != nil {
+			return l.fail("close", err)
+		}
+	}
+	if err := l.syncNames(); err != nil {
+		return l.fail("close", err)
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package partlog
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/epochs"
+	"github.com/gregorbroker/gregor/storage/segment"
+)
+
+// TruncateTo removes the batches that end at or after off, durably: a crash
+// does not bring them back. An off at or beyond the end only drops leader
+// epochs that begin there; one below the first segment empties the log.
+func (l *Log) TruncateTo(off ids.Offset) error {
+	l.wmu.Lock()
+	defer l.wmu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return err
+	}
+	if off < 0 {
+		return l.errf("truncate", fmt.Errorf("%w: %d", ErrOffsetOutOfRange, off))
+	}
+	if off >= l.end {
+		if l.epochs.TruncateEnd(off) {
+			l.epochsDirty = true
+		}
+		return nil
+	}
+	if len(l.segs) == 0 || off < l.segs[0].Base || off < l.start {
+		return l.restartAt(off)
+	}
+	if err := l.truncate(off); err != nil {
+		return l.fail("truncate", err)
+	}
+	return nil
+}
+
+// truncate works from the end to the front, so that a crash in the middle
+// leaves a log that is merely cut less far.
+func (l *Log) truncate(off ids.Offset) error {
+	cfg := l.config.Load()
+	i := l.floor(off)
+	if err := l.lowerRecovery(off); err != nil {
+		return err
+	}
+	for n := len(l.segs) - 1; n > i; n-- {
+		l.segs[n].Cool()
+		if err := segment.Remove(&l.dir, l.segs[n].Base, ""); err != nil {
+			return err
+		}
+		l.segs = l.segs[:n:n]
+	}
+	next, err := l.segs[i].TruncateTo(off, cfg.IndexIntervalBytes)
+	if err != nil {
+		return err
+	}
+	l.segs[i].Active, l.unverified = true, false
+	l.hints = nil
+	l.end = l.cutEnd(off, next)
+	if err := l.dropSnapshots(func(o ids.Offset) bool { return o > l.end }); err != nil {
+		return err
+	}
+	l.prods = nil // made again from a snapshot when needed
+	l.epochs.TruncateEnd(l.end)
+	return errors.Join(l.saveEpochs(), l.syncNames())
+}
+
+// cutEnd is the log's end after a truncation to off: off, or the base of the
+// batch that was cut in the middle, so that a follower fetches all of it again.
+// next is the offset after the last batch kept.
+func (l *Log) cutEnd(off, next ids.Offset) ids.Offset {
+	if l.config.Load().Compact {
+		return off // a gap in front of off tells nothing
+	}
+	return min(off, max(next, l.start))
+}
+
+// lowerRecovery moves the recovery point down before anything is cut, also on disk.
+func (l *Log) lowerRecovery(off ids.Offset) error {
+	l.truncations++
+	if off >= l.recovered {
+		return nil
+	}
+	l.recovered = off
+	if l.lowered == nil {
+		return nil
+	}
+	l.mu.Unlock() // the checkpoint asks for RecoveryPoint
+	err := l.lowered()
+	l.mu.Lock()
+	return err
+}
+
+// TruncateFullyAndStartAt removes everything; the next record gets off. A
+// follower does it when its leader's log begins after the follower's end.
+func (l *Log) TruncateFullyAndStartAt(off ids.Offset) error {
+	l.wmu.Lock()
+	defer l.wmu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return err
+	}
+	return l.restartAt(off)
+}
+
+func (l *Log) restartAt(off ids.Offset) error {
+	if err := l.lowerRecovery(min(off, l.recovered)); err != nil {
+		return l.fail("truncate", err)
+	}
+	old := l.segs
+	l.segs, l.hints, l.prods, l.unverified = nil, nil, nil, false
+	for i := len(old) - 1; i >= 0; i-- {
+		old[i].Cool()
+		if err := segment.Remove(&l.dir, old[i].Base, ""); err != nil {
+			return l.fail("truncate", err)
+		}
+	}
+	l.start, l.end, l.recovered = off, off, off
+	l.epochs.Clear()
+	if err := l.dropSnapshots(func(ids.Offset) bool { return true }); err != nil {
+		return l.fail("truncate", err)
+	}
+	if !l.made {
+		return nil
+	}
+	// The names must be gone from the disk before a segment at off is made: old and new must never lie side by side.
+	if err := errors.Join(l.saveEpochs(), l.syncNames()); err != nil {
+		return l.fail("truncate", err)
+	}
+	if _, err := l.rollTo(off, l.config.Load(), l.env.Clock()); err != nil {
+		return l.fail("truncate", err)
+	}
+	if err := l.syncNames(); err != nil {
+		return l.fail("truncate", err)
+	}
+	l.namesDirty = false
+	return nil
+}
+
+// saveEpochs replaces leader-epoch-checkpoint.
+func (l *Log) saveEpochs() error {
+	if !l.made {
+		return nil
+	}
+	l.epochsDirty = false
+	return ReplaceFile(l.dir.FS, l.dir.Path+"/"+epochs.FileName, l.epochs.Encode())
+}
+
+// AdvanceStartOffset moves the start of the log up, as DeleteRecords asks; what
+// lies below is no longer served and is removed by ApplyRetention. It is false
+// when the start was there already. The caller has checked the high watermark.
+func (l *Log) AdvanceStartOffset(off ids.Offset) (bool, error) {
+	l.wmu.Lock()
+	defer l.wmu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return false, err
+	}
+	if off > l.end {
+		return false, l.errf("advance the start", fmt.Errorf("%w: %d beyond the end %d", ErrOffsetOutOfRange, off, l.end))
+	}
+	if off <= l.start {
+		return false, nil
+	}
+	l.moveStart(off)
+	return true, nil
+}
+
+func (l *Log) moveStart(off ids.Offset) {
+	l.start = off
+	l.recovered = max(l.recovered, min(off, l.end))
+	if l.epochs.TruncateStart(off) {
+		l.epochsDirty = true
+	}
+}

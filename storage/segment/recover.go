@@ -1,0 +1,202 @@
+package segment
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"github.com/gregorbroker/gregor/protocol/batch"
+	"github.com/gregorbroker/gregor/protocol/ids"
+)
+
+// RecoverOptions say what recovery may take for granted.
+type RecoverOptions struct {
+	Interval int32
+	// Flushed: what lies below was made durable, with its index entries.
+	Flushed ids.Offset
+	// Epoch is the leader epoch of the last batch in front of this segment, NoEpoch if unknown.
+	Epoch ids.LeaderEpoch
+	// Seen gets every batch that was read and found good; its bytes are valid during the call.
+	Seen func(h *Header, v batch.View) error
+}
+
+// Recovered says what recovery found.
+type Recovered struct {
+	Next      ids.Offset // offset after the last good batch
+	Epoch     ids.LeaderEpoch
+	Truncated int64 // bytes cut off
+	Cause     error // why the log ends where it ends; nil at the end of the file
+}
+
+// Recover finds the end of the log and rebuilds the indexes above the flushed
+// offset. It starts at the last index entry below that offset, reads on with
+// full checks (size, magic, CRC, offsets and leader epochs that never fall)
+// and cuts the file at the first batch that fails: stale bytes that survived
+// an older, longer life of the file fail on offset or epoch.
+//
+// A batch below the flushed offset that fails is damage, not a torn write:
+// nothing is cut and a CorruptError is returned.
+func (s *Segment) Recover(o RecoverOptions) (Recovered, error) {
+	f, err := s.Log()
+	if err != nil {
+		return Recovered{}, err
+	}
+	end, err := f.Size()
+	if err != nil {
+		return Recovered{}, err
+	}
+	s.size = end
+	start, err := s.keepFlushedIndex(end, o.Flushed)
+	if err != nil {
+		return Recovered{}, err
+	}
+	buf := readBufs.Get().(*[]byte)
+	defer readBufs.Put(buf)
+	r := &recovery{s: s, o: o, f: f, buf: *buf, out: Recovered{Next: s.Base, Epoch: o.Epoch}}
+	if err := r.run(start, end); err != nil {
+		if start == 0 {
+			return r.out, err
+		}
+		// The index pointed into the middle of something: trust only the log itself.
+		s.resetIndexes()
+		r.out = Recovered{Next: s.Base, Epoch: o.Epoch}
+		if err := r.run(0, end); err != nil {
+			return r.out, err
+		}
+	}
+	return r.out, s.finishRecovery(r.pos, end, r.out.Next)
+}
+
+type recovery struct {
+	s   *Segment
+	o   RecoverOptions
+	f   *File
+	buf []byte
+	out Recovered
+	pos int64 // end of the good batches
+}
+
+// run reads from start on. It returns an error when the damage lies below the flushed offset.
+func (r *recovery) run(start, end int64) error {
+	rd := NewReader(r.f, start, end, r.buf)
+	r.pos = start
+	for {
+		h, v, pos, err := rd.Next()
+		if err == nil {
+			err = r.check(&h, pos)
+		}
+		if err == io.EOF {
+			if r.out.Next < r.o.Flushed && start > 0 && pos == start {
+				return &CorruptError{r.f.Name(), pos, "the index points to the end of the log"}
+			}
+			return nil
+		}
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				return err
+			}
+			r.out.Cause, r.out.Truncated = err, end-r.pos
+			if r.out.Next < r.o.Flushed {
+				return err
+			}
+			return nil
+		}
+		r.s.note(&h, pos, r.o.Interval)
+		if r.o.Seen != nil {
+			if err := r.o.Seen(&h, v); err != nil {
+				return err
+			}
+		}
+		r.out.Next, r.out.Epoch, r.pos = h.Next(), max(h.Epoch, r.out.Epoch), pos+int64(h.Size)
+	}
+}
+
+func (r *recovery) check(h *Header, pos int64) error {
+	switch {
+	case h.Base < r.out.Next:
+		return &CorruptError{r.f.Name(), pos, "offsets go back"}
+	case h.Last-r.s.Base > 1<<31-1:
+		return &CorruptError{r.f.Name(), pos, "offset too far from the segment's base"}
+	case h.Epoch >= 0 && h.Epoch < r.out.Epoch:
+		return &CorruptError{r.f.Name(), pos, "leader epochs go back"}
+	}
+	return nil
+}
+
+func (s *Segment) resetIndexes() {
+	h := s.heat()
+	h.index.reset()
+	h.times.reset()
+	h.last, s.max, s.first = 0, TimeAt{-1, s.Base}, unknown
+}
+
+// keepFlushedIndex loads the index entries below the flushed offset and
+// returns the position of the last of them.
+func (s *Segment) keepFlushedIndex(size int64, flushed ids.Offset) (int64, error) {
+	s.resetIndexes()
+	if flushed <= s.Base {
+		return 0, nil
+	}
+	b, err := readIndexFile(s.dir.FS, s.name(IndexSuffix))
+	if err != nil {
+		return 0, err
+	}
+	n := OffsetIndex(b).valid(s.Base, size, flushed)
+	if n == 0 {
+		return 0, nil
+	}
+	h := s.hot
+	h.index = entries{buf: b[:n:n], loaded: true}
+	last := OffsetIndex(h.index.buf).At(s.Base, n/offsetEntry-1)
+	t, err := readIndexFile(s.dir.FS, s.name(TimeSuffix))
+	if err != nil {
+		return 0, err
+	}
+	tn := TimeIndex(t).valid(s.Base, last.Offset+1)
+	h.times = entries{buf: t[:tn:tn], loaded: true}
+	h.last = last.Position
+	s.max, _ = TimeIndex(h.times.buf).Last(s.Base)
+	return last.Position, nil
+}
+
+// finishRecovery cuts log and transaction index and saves the indexes.
+func (s *Segment) finishRecovery(good, end int64, next ids.Offset) error {
+	if good < end {
+		if err := s.hot.log.Truncate(good); err != nil {
+			return err
+		}
+	}
+	s.size = good
+	if err := s.cutTxns(next); err != nil {
+		return err
+	}
+	s.seal()
+	return s.Save(true, false)
+}
+
+// cutTxns removes aborted transactions whose marker is not below next, and a torn tail.
+func (s *Segment) cutTxns(next ids.Offset) error {
+	h := s.heat()
+	name := s.name(TxnSuffix)
+	b, err := readIndexFile(s.dir.FS, name)
+	if err != nil {
+		return err
+	}
+	txns, _ := ParseAbortedTxns(name, b)
+	for len(txns) > 0 && txns[len(txns)-1].Last >= next {
+		txns = txns[:len(txns)-1]
+	}
+	h.txns, h.hasTxn = txns[:len(txns):len(txns)], true
+	if len(txns)*txnEntry == len(b) {
+		return nil
+	}
+	f, err := s.dir.FS.OpenFile(name, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Truncate(int64(len(txns) * txnEntry)); err != nil {
+		return err
+	}
+	return f.Sync()
+}

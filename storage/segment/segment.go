@@ -1,0 +1,481 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync/atomic"
+
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/vfs"
+)
+
+// Suffixes of segment files.
+const (
+	LogSuffix      = ".log"
+	IndexSuffix    = ".index"
+	TimeSuffix     = ".timeindex"
+	TxnSuffix      = ".txnindex"
+	SnapshotSuffix = ".snapshot"
+	DeletedSuffix  = ".deleted"
+	CleanedSuffix  = ".cleaned"
+	SwapSuffix     = ".swap"
+)
+
+// Suffixes lists a segment's own files, the log first.
+var Suffixes = [...]string{LogSuffix, IndexSuffix, TimeSuffix, TxnSuffix}
+
+// FileName is Kafka's name for a file that belongs to base.
+func FileName(base ids.Offset, suffix string) string { return fmt.Sprintf("%020d%s", base, suffix) }
+
+// Dir is where a log's segments live; they share one. The owner changes Path
+// when the directory is renamed.
+type Dir struct {
+	FS   vfs.FS
+	Path string
+}
+
+func (d *Dir) name(base ids.Offset, suffix string) string {
+	return d.Path + "/" + FileName(base, suffix)
+}
+
+// File is an open log file shared by its segment and readers.
+type File struct {
+	vfs.File
+	refs    atomic.Int32
+	Release func() // gives one reference back; the last one closes the file
+}
+
+func newFile(f vfs.File) *File {
+	sf := &File{File: f}
+	sf.refs.Store(1)
+	sf.Release = func() {
+		if sf.refs.Add(-1) == 0 {
+			sf.Close()
+		}
+	}
+	return sf
+}
+
+// Acquire takes a reference; the caller must know that one is held.
+func (f *File) Acquire() *File { f.refs.Add(1); return f }
+
+// unknown marks facts that were not read from disk yet.
+const unknown = -2
+
+// Segment is one segment. A cold one is a few words; everything else is
+// loaded on use and dropped by Cool.
+type Segment struct {
+	Base ids.Offset
+	dir  *Dir
+	size int64  // valid bytes of .log; unknown until stat'ed
+	max  TimeAt // largest timestamp and the last offset of its batch; Timestamp unknown until loaded
+	// First is the largest timestamp of the first batch, on which time-based
+	// rolling counts; unknown until loaded, -1 in an empty segment.
+	first   int64
+	Created int64 // ms, when the segment was made or opened: rolling counts on it without timestamps
+	// Active and Used belong to the owner: prepared for appends; read since the last look.
+	Active, Used bool
+	hot          *hot
+}
+
+type hot struct {
+	log    *File
+	index  entries
+	times  entries
+	txns   []AbortedTxn
+	hasTxn bool // txns loaded
+	last   int64
+	// last is the position of the newest offset entry, 0 without: an entry is due
+	// when the next batch begins more than the interval after it.
+}
+
+// Existing describes a segment whose files are there; nothing is opened.
+func Existing(dir *Dir, base ids.Offset, now int64) *Segment {
+	return &Segment{Base: base, dir: dir, size: unknown, max: TimeAt{unknown, base}, first: unknown, Created: now}
+}
+
+// Create makes the .log file of a new segment; the index files follow with
+// the first save. preallocate is the size to reserve, 0 for none. Stale files
+// of the same base are emptied.
+func Create(dir *Dir, base ids.Offset, now, preallocate int64) (*Segment, error) {
+	f, err := dir.FS.OpenFile(dir.name(base, LogSuffix), os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return nil, err
+	}
+	if preallocate > 0 {
+		if err := f.Allocate(preallocate); err != nil {
+			f.Close()
+			return nil, errors.Join(err, dir.FS.Remove(dir.name(base, LogSuffix)))
+		}
+	}
+	s := &Segment{Base: base, dir: dir, max: TimeAt{-1, base}, first: -1, Created: now, hot: &hot{log: newFile(f), hasTxn: true}}
+	s.hot.index.reset()
+	s.hot.times.reset()
+	return s, nil
+}
+
+func (s *Segment) name(suffix string) string { return s.dir.name(s.Base, suffix) }
+
+// Path is the log file's name.
+func (s *Segment) Path() string { return s.name(LogSuffix) }
+
+func (s *Segment) heat() *hot {
+	if s.hot == nil {
+		s.hot = &hot{}
+	}
+	return s.hot
+}
+
+// Log returns the open log file, opening it if need be. The segment keeps its
+// reference: Acquire one to use the file outside the lock.
+func (s *Segment) Log() (*File, error) {
+	h := s.heat()
+	if h.log == nil {
+		f, err := s.dir.FS.OpenFile(s.Path(), os.O_RDWR)
+		if err != nil {
+			return nil, err
+		}
+		h.log = newFile(f)
+	}
+	return h.log, nil
+}
+
+// Size is the number of valid bytes.
+func (s *Segment) Size() (int64, error) {
+	if s.size == unknown {
+		st, err := s.dir.FS.Stat(s.Path())
+		if err != nil {
+			return 0, err
+		}
+		s.size = st.Size
+	}
+	return s.size, nil
+}
+
+// Index returns the offset index, loading it if need be; an index file that
+// is missing or cannot be true for the log is rebuilt.
+func (s *Segment) Index(interval int32) (OffsetIndex, error) {
+	h := s.heat()
+	if !h.index.loaded {
+		if err := s.loadIndex(interval); err != nil {
+			return nil, err
+		}
+	}
+	return OffsetIndex(h.index.buf), nil
+}
+
+func (s *Segment) loadIndex(interval int32) error {
+	size, err := s.Size()
+	if err != nil {
+		return err
+	}
+	b, err := readIndexFile(s.dir.FS, s.name(IndexSuffix))
+	if err != nil {
+		return err
+	}
+	n := OffsetIndex(b).valid(s.Base, size, 1<<62)
+	if n != len(b) && !allZero(b[n:]) || b == nil && size > int64(interval) {
+		return s.rebuild(interval)
+	}
+	h := s.heat()
+	h.index = entries{buf: b[:n:n], saved: n, loaded: true}
+	h.last = 0
+	if x := OffsetIndex(h.index.buf); x.Len() > 0 {
+		h.last = x.At(s.Base, x.Len()-1).Position
+	}
+	return nil
+}
+
+// Times returns the time index, loading it if need be.
+func (s *Segment) Times(interval int32) (TimeIndex, error) {
+	h := s.heat()
+	if !h.times.loaded {
+		b, err := readIndexFile(s.dir.FS, s.name(TimeSuffix))
+		if err != nil {
+			return nil, err
+		}
+		n := TimeIndex(b).valid(s.Base, 1<<62)
+		size, err := s.Size()
+		if err != nil {
+			return nil, err
+		}
+		if n != len(b) && !allZero(b[n:]) || b == nil && size > 0 {
+			if err := s.rebuild(interval); err != nil {
+				return nil, err
+			}
+			return TimeIndex(h.times.buf), nil
+		}
+		h.times = entries{buf: b[:n:n], saved: n, loaded: true}
+	}
+	return TimeIndex(h.times.buf), nil
+}
+
+func allZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// rebuild makes both indexes anew from the headers in the log.
+func (s *Segment) rebuild(interval int32) error {
+	f, err := s.Log()
+	if err != nil {
+		return err
+	}
+	size, err := s.Size()
+	if err != nil {
+		return err
+	}
+	h := s.heat()
+	h.index.reset()
+	h.times.reset()
+	h.last, s.max, s.first = 0, TimeAt{-1, s.Base}, -1
+	sc := NewScanner(f, 0, size)
+	defer sc.Close()
+	for {
+		hd, pos, err := sc.Next()
+		if err == io.EOF {
+			s.seal()
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s.note(&hd, pos, interval)
+	}
+}
+
+// note enters one batch, which lies at pos, into the indexes.
+func (s *Segment) note(hd *Header, pos int64, interval int32) {
+	h := s.hot
+	if hd.MaxTimestamp > s.max.Timestamp {
+		s.max = TimeAt{hd.MaxTimestamp, hd.Last}
+	}
+	if pos == 0 {
+		s.first = hd.MaxTimestamp
+	}
+	if pos-h.last > int64(interval) {
+		h.index.buf = appendOffsetEntry(h.index.buf, s.Base, OffsetAt{hd.Last, pos})
+		h.last = pos
+		s.noteTime()
+	}
+}
+
+func (s *Segment) noteTime() {
+	t := &s.hot.times
+	last, _ := TimeIndex(t.buf).Last(s.Base)
+	if s.max.Timestamp > last.Timestamp {
+		t.buf = appendTimeEntry(t.buf, s.Base, s.max)
+		t.synced = false
+	}
+}
+
+// seal adds the closing time entry.
+func (s *Segment) seal() { s.noteTime() }
+
+// Append writes buf, whole batches, at the end of the log file. The caller
+// then calls Added for each batch: until then the bytes are not part of the
+// log. After an error the file is cut back; if that fails too, both are returned.
+func (s *Segment) Append(buf []byte) error {
+	f, err := s.Log()
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(buf, s.size); err != nil {
+		if terr := f.Truncate(s.size); terr != nil {
+			return errors.Join(err, terr)
+		}
+		return &AppendError{err}
+	}
+	return nil
+}
+
+// AppendError says that an append failed and left the log as it was.
+type AppendError struct{ Err error }
+
+func (e *AppendError) Error() string { return "append undone: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *AppendError) Unwrap() error { return e.Err }
+
+// Added makes an appended batch part of the segment.
+func (s *Segment) Added(h *Header, interval int32) {
+	s.note(h, s.size, interval)
+	s.size += int64(h.Size)
+}
+
+// Full tells whether another batch that ends at last may not be added for
+// index space or because last is too far from the base.
+func (s *Segment) Full(last ids.Offset, maxIndexBytes int32) bool {
+	h := s.hot
+	return last-s.Base > 1<<31-1 ||
+		len(h.index.buf)/offsetEntry >= int(maxIndexBytes)/offsetEntry ||
+		len(h.times.buf)/timeEntry >= int(maxIndexBytes)/timeEntry-1
+}
+
+// Activate loads what appending needs.
+func (s *Segment) Activate(interval int32) error {
+	if _, err := s.Log(); err != nil {
+		return err
+	}
+	if _, err := s.Index(interval); err != nil {
+		return err
+	}
+	if _, err := s.Times(interval); err != nil {
+		return err
+	}
+	if _, err := s.Txns(); err != nil {
+		return err
+	}
+	if _, err := s.MaxTimestamp(interval); err != nil {
+		return err
+	}
+	_, err := s.FirstTimestamp()
+	return err
+}
+
+// MaxTimestamp is the largest timestamp, -1 without, and the last offset of its batch.
+func (s *Segment) MaxTimestamp(interval int32) (TimeAt, error) {
+	if s.max.Timestamp != unknown {
+		return s.max, nil
+	}
+	x, err := s.Times(interval)
+	if err == nil && s.max.Timestamp == unknown {
+		s.max, _ = x.Last(s.Base)
+	}
+	return s.max, err
+}
+
+// FirstTimestamp is the largest timestamp of the first batch, -1 without.
+func (s *Segment) FirstTimestamp() (int64, error) {
+	if s.first != unknown {
+		return s.first, nil
+	}
+	f, err := s.Log()
+	if err != nil {
+		return -1, err
+	}
+	size, err := s.Size()
+	if err != nil {
+		return -1, err
+	}
+	sc := NewScanner(f, 0, size)
+	defer sc.Close()
+	h, _, err := sc.Next()
+	switch {
+	case err == io.EOF:
+		s.first = -1
+	case err != nil:
+		return -1, err
+	default:
+		s.first = h.MaxTimestamp
+	}
+	return s.first, nil
+}
+
+// ModTime is the log file's modification time in ms.
+func (s *Segment) ModTime() (int64, error) {
+	st, err := s.dir.FS.Stat(s.Path())
+	return st.ModTime.UnixMilli(), err
+}
+
+// Save writes index entries that are only in memory; with sync it also makes
+// log and indexes durable. A sealed segment gets its closing time entry first.
+func (s *Segment) Save(sync, sealed bool) error {
+	h := s.hot
+	if h == nil {
+		return nil
+	}
+	if sealed && h.times.loaded && s.max.Timestamp != unknown {
+		s.seal()
+	}
+	if sync && h.log != nil {
+		if err := h.log.Sync(); err != nil {
+			return err
+		}
+	}
+	if err := h.index.save(s.dir.FS, s.name(IndexSuffix), sync); err != nil {
+		return err
+	}
+	return h.times.save(s.dir.FS, s.name(TimeSuffix), sync)
+}
+
+// Trim cuts the file to its valid bytes (preallocated space).
+func (s *Segment) Trim() error {
+	f, err := s.Log()
+	if err != nil {
+		return err
+	}
+	if size, err := f.Size(); err != nil || size == s.size {
+		return err
+	}
+	return f.Truncate(s.size)
+}
+
+// Cool drops open files and loaded indexes. What is unsaved must be saved before.
+func (s *Segment) Cool() {
+	if s.hot != nil && s.hot.log != nil {
+		s.hot.log.Release()
+	}
+	s.hot, s.Active = nil, false
+}
+
+// Hot tells whether the segment holds files or indexes.
+func (s *Segment) Hot() bool { return s.hot != nil }
+
+// Txns returns the aborted transactions whose markers are in this segment.
+func (s *Segment) Txns() ([]AbortedTxn, error) {
+	h := s.heat()
+	if !h.hasTxn {
+		b, err := vfs.ReadFile(s.dir.FS, s.name(TxnSuffix), maxIndexFile)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if h.txns, err = ParseAbortedTxns(s.name(TxnSuffix), b); err != nil {
+			return nil, err
+		}
+		h.hasTxn = true
+	}
+	return h.txns, nil
+}
+
+// AddTxn appends to the transaction index, file included; one whose marker is
+// already there is ignored (recovery replays markers).
+func (s *Segment) AddTxn(a AbortedTxn) error {
+	txns, err := s.Txns()
+	if err != nil {
+		return err
+	}
+	if n := len(txns); n > 0 && txns[n-1].Last >= a.Last {
+		return nil
+	}
+	f, err := s.dir.FS.OpenFile(s.name(TxnSuffix), os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(AppendAbortedTxn(nil, a), int64(len(txns)*txnEntry)); err != nil {
+		return err
+	}
+	s.hot.txns = append(txns[:len(txns):len(txns)], a)
+	return nil
+}
+
+// SyncTxns makes the transaction index durable.
+func (s *Segment) SyncTxns() error {
+	if s.hot == nil || len(s.hot.txns) == 0 {
+		return nil
+	}
+	f, err := s.dir.FS.OpenFile(s.name(TxnSuffix), os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
