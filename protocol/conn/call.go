@@ -47,7 +47,6 @@ type Call struct {
 	Received time.Time // when the frame was complete
 
 	req     kmsg.Request
-	refusal kmsg.Response // instead of asking the handler
 	class   apikey.Class
 	frame   *block // what Body lies in; nil if that is garbage-collected memory
 	claimed int64  // bytes of the budget held until the call is finished

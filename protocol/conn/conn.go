@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gregorbroker/gregor/protocol/apikey"
+	"github.com/gregorbroker/gregor/protocol/frame"
 )
 
 // Bounds of one connection's reply queue. The reader stops reading while
@@ -21,12 +22,13 @@ const (
 
 // Conn is one accepted connection.
 type Conn struct {
-	srv *Server
-	ln  *listener
-	nc  net.Conn
-	raw syscall.RawConn // of a plain TCP connection where sendfile exists, else nil
-	in  input
-	out output
+	srv    *Server
+	ln     *listener
+	nc     net.Conn
+	raw    syscall.RawConn // of a plain TCP connection where sendfile exists, else nil
+	in     input
+	out    output
+	header frame.Header // of the last request; the reader's
 	// authenticated is true from the start on listeners that authenticate nobody.
 	authenticated atomic.Bool
 	act           activity

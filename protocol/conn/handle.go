@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/gregorbroker/gregor/protocol/frame"
 	"go.uber.org/zap"
 )
 
@@ -25,9 +26,9 @@ func (c *Conn) handle(call *Call) {
 			zap.Int16("version", call.Header.Version), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
 		c.end(fmt.Errorf("panic in handler of %v: %v", call.Header.Key, p))
 	}()
-	if call.refusal != nil {
+	if call.Header.IsUnknownApiVersions() { // a client newer than we are asks what we speak
 		call.Header.Version = 0
-		call.Reply(call.refusal)
+		call.Reply(frame.UnsupportedApiVersions())
 		return
 	}
 	c.ln.handler.Handle(call)

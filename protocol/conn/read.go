@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/gregorbroker/gregor/protocol/apikey"
-	"github.com/gregorbroker/gregor/protocol/frame"
 )
 
 // Sizes of reading. An idle connection holds peekSmall bytes; one that sends
@@ -54,19 +53,16 @@ func (c *Conn) nextCall() (*Call, error) {
 	c.act.received(call.Received)
 	c.srv.counters.Requests.Add(1)
 	c.srv.counters.BytesIn.Add(int64(size) + 4)
-	call.Header, call.Body, err = frame.ParseHeader(raw)
-	if err == nil {
-		e, _ := apikey.Lookup(call.Header.Key)
-		call.class = e.Class
-		return call, nil
+	// Parsed into the connection's header, so that a client id is a new string
+	// only when it changes.
+	if call.Body, err = c.header.Parse(raw); err != nil {
+		call.letGo(c.srv.budget)
+		return nil, err
 	}
-	if refuse := refusal(raw, err); refuse != nil {
-		call.Header.CorrelationID = int32(binary.BigEndian.Uint32(raw[4:]))
-		call.refusal = refuse
-		return call, nil
-	}
-	call.letGo(c.srv.budget)
-	return nil, err
+	call.Header = c.header
+	e, _ := apikey.Lookup(call.Header.Key)
+	call.class = e.Class
+	return call, nil
 }
 
 // frameSize reads the size prefix, and the key behind it into the buffer.
