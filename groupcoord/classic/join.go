@@ -1,0 +1,188 @@
+package classic
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Join is one JoinGroup request.
+type Join struct {
+	Req      *kmsg.JoinGroupRequest
+	Ticket   Ticket
+	ClientID string
+	Host     string
+	// Suffix is a fresh random UUID, for the id of a member that has none yet.
+	Suffix string
+}
+
+// From this version on a member joins with an id it was given before (KIP-394),
+// and may be told to skip the assignment (KIP-814).
+const (
+	versionMemberIDRequired = 4
+	versionSkipAssignment   = 9
+)
+
+// Join handles a JoinGroup. Group id and session timeout are checked already.
+func (gs *Groups) Join(j Join, now int64) Effects {
+	var e Effects
+	g := gs.byID[j.Req.Group]
+	if g == nil && j.Req.MemberID != "" {
+		j.refuse(&e, j.Req.MemberID, kerr.UnknownMemberID)
+		return e
+	}
+	g = gs.Ensure(j.Req.Group, now)
+	switch {
+	case !gs.hasRoom(g, j.Req.MemberID):
+		gs.evict(g, j.Req.MemberID)
+		j.refuse(&e, "", kerr.GroupMaxSizeReached)
+	case !g.accepts(j.Req.ProtocolType, j.Req.Protocols):
+		j.refuse(&e, j.Req.MemberID, kerr.InconsistentGroupProtocol)
+	case j.Req.MemberID == "":
+		gs.joinNew(g, &j, now, &e)
+	default:
+		gs.joinKnown(g, &j, now, &e)
+	}
+	if !g.written && e.Write == nil {
+		e.Write = g.newRecord(j.Ticket)
+	}
+	g.written = true
+	return e
+}
+
+func (j *Join) refuse(e *Effects, memberID string, err *kerr.Error) {
+	e.Joins = append(e.Joins, JoinReply{j.Ticket, joinError(memberID, err.Code)})
+}
+
+// reason is why the client says it joins (KIP-800).
+func (j *Join) reason() string {
+	if j.Req.Reason == nil || *j.Req.Reason == "" {
+		return "not provided"
+	}
+	return *j.Req.Reason
+}
+
+// hasRoom tells whether the member may join as far as the group's size goes.
+// While a rebalance is prepared those who wait count, not those who are
+// members: a group that is over its size loses the members that join last.
+func (gs *Groups) hasRoom(g *Group, memberID string) bool {
+	m := g.members.byID[memberID]
+	switch g.state {
+	case PreparingRebalance:
+		return m != nil && m.join != 0 || g.awaiting < gs.cfg.MaxSize
+	case CompletingRebalance, Stable:
+		return m != nil || g.members.len() < gs.cfg.MaxSize
+	default:
+		return true
+	}
+}
+
+// evict forgets a member, or an id handed out, for which there is no room.
+func (gs *Groups) evict(g *Group, memberID string) {
+	if m := g.members.byID[memberID]; m != nil {
+		gs.alarms.Cancel(&m.session)
+		g.drop(m)
+	}
+	gs.dropPending(g, memberID)
+}
+
+func (gs *Groups) dropPending(g *Group, memberID string) bool {
+	p := g.pending[memberID]
+	if p == nil {
+		return false
+	}
+	gs.alarms.Cancel(&p.session)
+	delete(g.pending, memberID)
+	return true
+}
+
+// joinNew handles a member without an id.
+func (gs *Groups) joinNew(g *Group, j *Join, now int64, e *Effects) {
+	if j.Req.InstanceID != nil {
+		id := *j.Req.InstanceID + "-" + j.Suffix
+		if old := g.instances[*j.Req.InstanceID]; old != nil {
+			gs.replaceStatic(g, old, id, j, now, e)
+			return
+		}
+		gs.addMember(g, id, j, now, e)
+		return
+	}
+	id := j.ClientID + "-" + j.Suffix
+	if j.Req.Version < versionMemberIDRequired {
+		gs.addMember(g, id, j, now, e)
+		return
+	}
+	if g.pending == nil {
+		g.pending = map[string]*pendingMember{}
+	}
+	p := &pendingMember{id: id}
+	p.session.Value = due{what: duePending, group: g, pending: p}
+	g.pending[id] = p
+	gs.alarms.Set(&p.session, now+int64(j.Req.SessionTimeoutMillis))
+	j.refuse(e, id, kerr.MemberIDRequired)
+}
+
+// joinKnown handles a member that names its id.
+func (gs *Groups) joinKnown(g *Group, j *Join, now int64, e *Effects) {
+	id := j.Req.MemberID
+	if j.Req.InstanceID == nil && gs.dropPending(g, id) {
+		gs.addMember(g, id, j, now, e)
+		return
+	}
+	if err := g.check(id, j.Req.InstanceID); err != nil {
+		j.refuse(e, id, err)
+		return
+	}
+	m := g.members.byID[id]
+	switch g.state {
+	case PreparingRebalance:
+		gs.rejoin(g, m, j, "member "+id+" rejoins; client reason: "+j.reason(), now, e)
+	case CompletingRebalance:
+		if m.matches(j.Req.Protocols) { // it may have missed our answer
+			e.Joins = append(e.Joins, JoinReply{j.Ticket, g.joined(m)})
+			return
+		}
+		gs.rejoin(g, m, j, "metadata of member "+id+" changed; client reason: "+j.reason(), now, e)
+	case Stable:
+		switch {
+		case g.leader == id: // it may know of changes that no metadata shows
+			gs.rejoin(g, m, j, "leader "+id+" rejoins; client reason: "+j.reason(), now, e)
+		case !m.matches(j.Req.Protocols):
+			gs.rejoin(g, m, j, "metadata of member "+id+" changed; client reason: "+j.reason(), now, e)
+		default:
+			e.Joins = append(e.Joins, JoinReply{j.Ticket, g.joined(m)})
+		}
+	default:
+		j.refuse(e, id, kerr.UnknownMemberID)
+	}
+}
+
+// rejoin holds a member's join and rebalances, or completes the rebalance.
+func (gs *Groups) rejoin(g *Group, m *Member, j *Join, reason string, now int64, e *Effects) {
+	gs.supersede(g, m, e)
+	g.update(m, j.Req, j.Ticket)
+	gs.rebalanceOrComplete(g, reason, now, e)
+}
+
+// supersede answers the join a member left behind when it sends another one: its
+// connection is gone or it gave up waiting, but every request gets its answer.
+func (gs *Groups) supersede(g *Group, m *Member, e *Effects) {
+	g.answerJoin(m, joinError(m.ID, kerr.RebalanceInProgress.Code), e)
+}
+
+// addMember makes a new member, which gives the group a reason to rebalance.
+func (gs *Groups) addMember(g *Group, id string, j *Join, now int64, e *Effects) {
+	m := &Member{
+		ID: id, InstanceID: j.Req.InstanceID, ClientID: j.ClientID, Host: j.Host,
+		RebalanceTimeout: j.Req.RebalanceTimeoutMillis, SessionTimeout: j.Req.SessionTimeoutMillis,
+		Protocols: j.Req.Protocols, isNew: true, Assignment: []byte{},
+	}
+	if g.state == PreparingRebalance && g.previous == Empty {
+		g.delay.newMember = true
+	}
+	g.add(m, j.Req.ProtocolType, j.Ticket)
+	// The member knows no id to heartbeat with and its connection is not watched
+	// while it waits, so a client that went away and came back would leave a
+	// ghost. The limit makes those go; a client that is there joins again.
+	gs.refresh(g, m, gs.cfg.NewMemberTimeout, now)
+	gs.rebalanceOrComplete(g, "new member "+id+"; client reason: "+j.reason(), now, e)
+}
