@@ -99,8 +99,8 @@ func (v *Values) Raw(name string) (string, bool) {
 func (v *Values) Props() map[string]string {
 	out := map[string]string{}
 	for layer := v; layer != nil; layer = layer.base {
-		for name, raw := range layer.raw {
-			if _, ok := out[name]; !ok {
+		for name := range layer.raw {
+			if raw, ok := v.Raw(name); ok {
 				out[name] = raw
 			}
 		}
