@@ -1,0 +1,200 @@
+package fetchsession
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/gregorbroker/gregor/protocol/ids"
+)
+
+// client plays the client's side of the protocol.
+type client struct {
+	t         *testing.T
+	c         *Cache
+	id, epoch int32
+}
+
+func parts(n ...int32) (out []Partition) {
+	for _, i := range n {
+		out = append(out, Partition{Key: Key{Name: "t", Partition: i}, MaxBytes: 100})
+	}
+	return out
+}
+
+// fetch sends one request and answers it with results; it returns the
+// partitions that were sent, in order.
+func (cl *client) fetch(req Request, results func(Partition) Result) []int32 {
+	cl.t.Helper()
+	req.ID, req.Epoch = cl.id, cl.epoch
+	f, err := cl.c.Open(&req)
+	if err != nil {
+		cl.t.Fatal(err)
+	}
+	var rs []Result
+	for _, p := range f.Partitions {
+		rs = append(rs, results(p))
+	}
+	include := make([]bool, len(rs))
+	id, err := f.Reply(rs, include)
+	if err != nil {
+		cl.t.Fatal(err)
+	}
+	cl.id, cl.epoch = id, nextEpoch(cl.epoch)
+	var sent []int32
+	for i, p := range f.Partitions {
+		if include[i] {
+			sent = append(sent, p.Partition)
+		}
+	}
+	return sent
+}
+
+func equal(a []int32, b ...int32) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func nothing(Partition) Result { return Result{HighWatermark: 5} }
+
+func newClient(t *testing.T, slots int) (*client, *int64) {
+	now := new(int64)
+	return &client{t: t, c: New(slots, func() int64 { return *now })}, now
+}
+
+func TestIncrementalSendsOnlyNews(t *testing.T) {
+	cl, _ := newClient(t, 10)
+	if got := cl.fetch(Request{Partitions: parts(0, 1, 2)}, nothing); !equal(got, 0, 1, 2) || cl.id == 0 {
+		t.Fatalf("full fetch sent %v in session %d", got, cl.id)
+	}
+	if got := cl.fetch(Request{}, nothing); len(got) != 0 {
+		t.Fatalf("nothing new, sent %v", got)
+	}
+	// Partition 0 has records: sent, and the last one next time.
+	withRecords := func(p Partition) Result { return Result{HighWatermark: 5, Bytes: 10 * int(1-min(p.Partition, 1))} }
+	if got := cl.fetch(Request{}, withRecords); !equal(got, 0) {
+		t.Fatalf("sent %v", got)
+	}
+	everything := func(Partition) Result { return Result{HighWatermark: 6, Bytes: 1} }
+	if got := cl.fetch(Request{}, everything); !equal(got, 1, 2, 0) {
+		t.Fatalf("order %v: who was served last must come last", got)
+	}
+	// Forget 1, add 3: the new one is sent whatever its state.
+	if got := cl.fetch(Request{Partitions: parts(3), Forgotten: []Key{{Name: "t", Partition: 1}}}, func(p Partition) Result { return Result{HighWatermark: 6} }); !equal(got, 3) {
+		t.Fatalf("sent %v", got)
+	}
+	failed := func(p Partition) Result {
+		return Result{HighWatermark: ids.NoOffset, LogStart: ids.NoOffset, Error: p.Partition == 2}
+	}
+	cl.fetch(Request{}, failed)
+	if got := cl.fetch(Request{}, func(p Partition) Result { return Result{HighWatermark: 6} }); !equal(got, 2, 0, 3) {
+		t.Fatalf("sent %v after an error was over", got)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	cl, _ := newClient(t, 10)
+	cl.fetch(Request{Partitions: parts(0)}, nothing)
+	for _, c := range []struct {
+		r    Request
+		want error
+	}{
+		{Request{ID: cl.id + 1, Epoch: 1}, ErrNotFound},
+		{Request{ID: cl.id, Epoch: 7}, ErrEpoch},
+		{Request{ID: cl.id, Epoch: 1, UsesIDs: true}, ErrTopicID},
+	} {
+		if _, err := cl.c.Open(&c.r); !errors.Is(err, c.want) {
+			t.Errorf("%+v: %v, want %v", c.r, err, c.want)
+		}
+	}
+	// A repeated request overtakes the reply of the first.
+	first, err := cl.c.Open(&Request{ID: cl.id, Epoch: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cl.c.Open(&Request{ID: cl.id, Epoch: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Reply(make([]Result, 1), make([]bool, 1)); !errors.Is(err, ErrEpoch) {
+		t.Fatalf("late reply: %v", err)
+	}
+}
+
+func TestClosing(t *testing.T) {
+	cl, _ := newClient(t, 10)
+	cl.fetch(Request{Partitions: parts(0)}, nothing)
+	id := cl.id
+	if got := cl.fetch(Request{Forgotten: []Key{{Name: "t"}}}, nothing); len(got) != 0 || cl.id != 0 {
+		t.Fatalf("a session without partitions lives on: %v %d", got, cl.id)
+	}
+	cl.id, cl.epoch = 0, 0
+	cl.fetch(Request{Partitions: parts(0)}, nothing)
+	id = cl.id
+	cl.epoch = finalEpoch
+	if got := cl.fetch(Request{Partitions: parts(4)}, nothing); !equal(got, 4) || cl.id != 0 {
+		t.Fatalf("final epoch: %v, session %d", got, cl.id)
+	}
+	if _, err := cl.c.Open(&Request{ID: id, Epoch: 1}); !errors.Is(err, ErrNotFound) {
+		t.Fatalf("closed session: %v", err)
+	}
+}
+
+func TestEviction(t *testing.T) {
+	open := func(c *Cache, privileged bool, n int) int32 {
+		f, err := c.Open(&Request{Privileged: privileged, Partitions: parts(make([]int32, 0)...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			f.Partitions = append(f.Partitions, Partition{Key: Key{Name: "t", Partition: int32(i)}})
+		}
+		id, _ := f.Reply(make([]Result, n), make([]bool, n))
+		return id
+	}
+	now := int64(0)
+	c := New(2, func() int64 { return now })
+	small, large := open(c, false, 1), open(c, false, 3)
+	if open(c, false, 2) != 0 {
+		t.Fatal("a young session was evicted by its like")
+	}
+	follower := open(c, true, 1)
+	if follower == 0 || c.sessions[small] != nil {
+		t.Fatal("a follower takes the slot of the smallest consumer")
+	}
+	now = staleAfter + 1
+	c.sessions[large].lastUsed, c.sessions[follower].lastUsed = now, now
+	if open(c, false, 3) != 0 {
+		t.Fatal("an old session yields only to a larger one")
+	}
+	bigger := open(c, false, 4)
+	if bigger == 0 || c.sessions[large] != nil {
+		t.Fatal("an old, smaller session yields")
+	}
+	now += staleAfter + 1
+	c.sessions[bigger].lastUsed = now
+	if open(c, false, 1) == 0 || c.sessions[follower] != nil {
+		t.Fatal("a stale session yields to any")
+	}
+	if n, _ := c.Len(); n != 2 || c.evicted != 3 {
+		t.Fatalf("%d sessions, %d evicted", n, c.evicted)
+	}
+}
+
+func TestDuplicatesAndWrap(t *testing.T) {
+	in := parts(1, 2, 1)
+	in[2].Offset = 9
+	out := dedupe(in)
+	if len(out) != 2 || out[0].Partition != 1 || out[0].Offset != 9 {
+		t.Fatalf("%+v", out)
+	}
+	if nextEpoch(math.MaxInt32) != 1 || nextEpoch(finalEpoch) != finalEpoch || nextEpoch(0) != 1 {
+		t.Fatal("epochs")
+	}
+}
