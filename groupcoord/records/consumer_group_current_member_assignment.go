@@ -60,17 +60,28 @@ type ConsumerGroupCurrentMemberAssignmentTopicPartitions struct {
 	AssignmentEpochs []int32 // tag 0
 }
 
+// Default sets the fields to what a version without them means.
+func (v *ConsumerGroupCurrentMemberAssignmentTopicPartitions) Default() {
+	*v = ConsumerGroupCurrentMemberAssignmentTopicPartitions{
+		AssignmentEpochs: []int32{},
+	}
+}
+
 func (v *ConsumerGroupCurrentMemberAssignmentTopicPartitions) appendTo(dst []byte, _ int16) []byte {
 	dst = append(dst, v.TopicID[:]...)
 	dst = wire.AppendInt32s(dst, v.Partitions, true)
 	tags := uint32(0)
-	if len(v.AssignmentEpochs) > 0 {
+	if v.AssignmentEpochs == nil || len(v.AssignmentEpochs) > 0 {
 		tags++
 	}
 	dst = wire.AppendUvarint(dst, tags)
-	if len(v.AssignmentEpochs) > 0 {
+	if v.AssignmentEpochs == nil || len(v.AssignmentEpochs) > 0 {
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
-			dst = wire.AppendInt32s(dst, v.AssignmentEpochs, true)
+			if v.AssignmentEpochs == nil {
+				dst = wire.AppendNull(dst, true)
+			} else {
+				dst = wire.AppendInt32s(dst, v.AssignmentEpochs, true)
+			}
 			return dst
 		})
 	}
@@ -78,7 +89,7 @@ func (v *ConsumerGroupCurrentMemberAssignmentTopicPartitions) appendTo(dst []byt
 }
 
 func (v *ConsumerGroupCurrentMemberAssignmentTopicPartitions) read(r *wire.Reader, _ int16) {
-	*v = ConsumerGroupCurrentMemberAssignmentTopicPartitions{}
+	v.Default()
 	v.TopicID = ids.TopicID(r.UUID())
 	v.Partitions = wire.ReadInt32s[int32](r, true, false)
 	r.Tags(func(tag uint32, r *wire.Reader) bool {

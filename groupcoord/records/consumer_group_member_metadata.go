@@ -107,14 +107,16 @@ type ConsumerGroupMemberMetadataValue struct {
 	RebalanceTimeoutMs   int32 // default -1
 	// Nil: the group's own choice.
 	ServerAssignor *string
-	// Of a member that speaks the classic protocol; else nil.
+	// Of a member that speaks the classic protocol; nil for others. Bytes without the tag
+	// mean an empty one, so nil is written.
 	ClassicMemberMetadata *ClassicMemberMetadata // tag 0
 }
 
 // Default sets the fields to what a version without them means.
 func (v *ConsumerGroupMemberMetadataValue) Default() {
 	*v = ConsumerGroupMemberMetadataValue{
-		RebalanceTimeoutMs: -1,
+		RebalanceTimeoutMs:    -1,
+		ClassicMemberMetadata: new(ClassicMemberMetadata),
 	}
 }
 
@@ -128,14 +130,14 @@ func (v *ConsumerGroupMemberMetadataValue) appendTo(dst []byte, version int16) [
 	dst = wire.AppendInt32(dst, v.RebalanceTimeoutMs)
 	dst = wire.AppendCompactNullableString(dst, v.ServerAssignor)
 	tags := uint32(0)
-	if v.ClassicMemberMetadata != nil {
+	if v.ClassicMemberMetadata == nil || !v.ClassicMemberMetadata.isDefault() {
 		tags++
 	}
 	dst = wire.AppendUvarint(dst, tags)
-	if v.ClassicMemberMetadata != nil {
+	if v.ClassicMemberMetadata == nil || !v.ClassicMemberMetadata.isDefault() {
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
 			if v.ClassicMemberMetadata == nil {
-				dst = wire.AppendInt8(dst, -1)
+				dst = wire.AppendInt8(dst, 0)
 			} else {
 				dst = v.ClassicMemberMetadata.appendTo(wire.AppendInt8(dst, 1), version)
 			}
@@ -158,6 +160,7 @@ func (v *ConsumerGroupMemberMetadataValue) read(r *wire.Reader, version int16) {
 	r.Tags(func(tag uint32, r *wire.Reader) bool {
 		switch {
 		case tag == 0:
+			v.ClassicMemberMetadata = nil
 			if r.Uvarint() > 0 {
 				v.ClassicMemberMetadata = new(ClassicMemberMetadata)
 				v.ClassicMemberMetadata.read(r, version)
@@ -167,6 +170,11 @@ func (v *ConsumerGroupMemberMetadataValue) read(r *wire.Reader, version int16) {
 		}
 		return true
 	})
+}
+
+// isDefault tells whether no field is set: then the tag is left out.
+func (v *ClassicMemberMetadata) isDefault() bool {
+	return !(v.SessionTimeoutMs != 0 || len(v.SupportedProtocols) > 0)
 }
 
 // ApiKey is the number of the record type, 5.

@@ -69,7 +69,7 @@ func TestErrors(t *testing.T) {
 		in   []byte
 		want error
 	}{
-		"empty": {nil, wire.ErrShort}, "type": {[]byte{0, 99}, ErrUnknown}, "short": {good[:5], wire.ErrLength},
+		"empty": {nil, wire.ErrShort}, "type": {[]byte{0, 99}, ErrUnknown}, "short": {good[:len(good)-1], wire.ErrShort},
 		"trailing": {append(bytes.Clone(good), 1), wire.ErrTrailing},
 	} {
 		if _, err := ParseKey(c.in); !errors.Is(err, c.want) {

@@ -59,17 +59,28 @@ type StreamsGroupCurrentMemberAssignmentTaskIds struct {
 	AssignmentEpochs []int32 // tag 0
 }
 
+// Default sets the fields to what a version without them means.
+func (v *StreamsGroupCurrentMemberAssignmentTaskIds) Default() {
+	*v = StreamsGroupCurrentMemberAssignmentTaskIds{
+		AssignmentEpochs: []int32{},
+	}
+}
+
 func (v *StreamsGroupCurrentMemberAssignmentTaskIds) appendTo(dst []byte, _ int16) []byte {
 	dst = wire.AppendCompactString(dst, v.SubtopologyID)
 	dst = wire.AppendInt32s(dst, v.Partitions, true)
 	tags := uint32(0)
-	if len(v.AssignmentEpochs) > 0 {
+	if v.AssignmentEpochs == nil || len(v.AssignmentEpochs) > 0 {
 		tags++
 	}
 	dst = wire.AppendUvarint(dst, tags)
-	if len(v.AssignmentEpochs) > 0 {
+	if v.AssignmentEpochs == nil || len(v.AssignmentEpochs) > 0 {
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
-			dst = wire.AppendInt32s(dst, v.AssignmentEpochs, true)
+			if v.AssignmentEpochs == nil {
+				dst = wire.AppendNull(dst, true)
+			} else {
+				dst = wire.AppendInt32s(dst, v.AssignmentEpochs, true)
+			}
 			return dst
 		})
 	}
@@ -77,7 +88,7 @@ func (v *StreamsGroupCurrentMemberAssignmentTaskIds) appendTo(dst []byte, _ int1
 }
 
 func (v *StreamsGroupCurrentMemberAssignmentTaskIds) read(r *wire.Reader, _ int16) {
-	*v = StreamsGroupCurrentMemberAssignmentTaskIds{}
+	v.Default()
 	v.SubtopologyID = r.String(true)
 	v.Partitions = wire.ReadInt32s[int32](r, true, false)
 	r.Tags(func(tag uint32, r *wire.Reader) bool {

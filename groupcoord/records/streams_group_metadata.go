@@ -48,6 +48,26 @@ func (v *StreamsGroupMetadataKey) ReadFrom(version int16, src []byte) error {
 	return nil
 }
 
+// LastAssignmentConfig is an element of StreamsGroupMetadataValue.LastAssignmentConfigs.
+type LastAssignmentConfig struct {
+	Key   string
+	Value string
+}
+
+func (v *LastAssignmentConfig) appendTo(dst []byte, _ int16) []byte {
+	dst = wire.AppendCompactString(dst, v.Key)
+	dst = wire.AppendCompactString(dst, v.Value)
+	dst = append(dst, 0) // no tagged fields
+	return dst
+}
+
+func (v *LastAssignmentConfig) read(r *wire.Reader, _ int16) {
+	*v = LastAssignmentConfig{}
+	v.Key = r.String(true)
+	v.Value = r.String(true)
+	r.Tags(nil)
+}
+
 // StreamsGroupMetadataValue is the epoch of a streams group (KIP-1071).
 type StreamsGroupMetadataValue struct {
 	Epoch int32
@@ -55,20 +75,26 @@ type StreamsGroupMetadataValue struct {
 	MetadataHash int64
 	// The epoch of the topology that was found good.
 	ValidatedTopologyEpoch int32 // tag 0, default -1
+	// The configuration of the last assignment.
+	LastAssignmentConfigs []LastAssignmentConfig // tag 1
 }
 
 // Default sets the fields to what a version without them means.
 func (v *StreamsGroupMetadataValue) Default() {
 	*v = StreamsGroupMetadataValue{
 		ValidatedTopologyEpoch: -1,
+		LastAssignmentConfigs:  []LastAssignmentConfig{},
 	}
 }
 
-func (v *StreamsGroupMetadataValue) appendTo(dst []byte, _ int16) []byte {
+func (v *StreamsGroupMetadataValue) appendTo(dst []byte, version int16) []byte {
 	dst = wire.AppendInt32(dst, v.Epoch)
 	dst = wire.AppendInt64(dst, v.MetadataHash)
 	tags := uint32(0)
 	if v.ValidatedTopologyEpoch != -1 {
+		tags++
+	}
+	if v.LastAssignmentConfigs == nil || len(v.LastAssignmentConfigs) > 0 {
 		tags++
 	}
 	dst = wire.AppendUvarint(dst, tags)
@@ -78,10 +104,23 @@ func (v *StreamsGroupMetadataValue) appendTo(dst []byte, _ int16) []byte {
 			return dst
 		})
 	}
+	if v.LastAssignmentConfigs == nil || len(v.LastAssignmentConfigs) > 0 {
+		dst = wire.AppendTag(dst, 1, func(dst []byte) []byte {
+			if v.LastAssignmentConfigs == nil {
+				dst = wire.AppendNull(dst, true)
+			} else {
+				dst = wire.AppendCount(dst, len(v.LastAssignmentConfigs), true)
+				for i := range v.LastAssignmentConfigs {
+					dst = v.LastAssignmentConfigs[i].appendTo(dst, version)
+				}
+			}
+			return dst
+		})
+	}
 	return dst
 }
 
-func (v *StreamsGroupMetadataValue) read(r *wire.Reader, _ int16) {
+func (v *StreamsGroupMetadataValue) read(r *wire.Reader, version int16) {
 	v.Default()
 	v.Epoch = r.Int32()
 	v.MetadataHash = r.Int64()
@@ -89,6 +128,8 @@ func (v *StreamsGroupMetadataValue) read(r *wire.Reader, _ int16) {
 		switch {
 		case tag == 0:
 			v.ValidatedTopologyEpoch = r.Int32()
+		case tag == 1:
+			v.LastAssignmentConfigs = wire.ReadArray(r, true, true, 2, func(e *LastAssignmentConfig) { e.read(r, version) })
 		default:
 			return false
 		}

@@ -92,6 +92,9 @@ func (d *definition) text() string {
 
 func (d *definition) fields(b *strings.Builder, fields []field, level int, within schema.Range) {
 	for _, f := range fields {
+		if f.Versions == "" {
+			f.Versions = f.TaggedVersions
+		}
 		versions := f.versions(f.Versions, within)
 		if versions.Empty() {
 			continue // removed: no version of today has it
@@ -150,6 +153,8 @@ func (f *field) attributes(versions, within schema.Range) string {
 			s += "@" + tagged.String()
 		}
 	}
+	// A JSON null is no default at all: the field is then empty, not null, where it
+	// is absent. The text "null" is the default null.
 	if v := fmt.Sprint(f.Default); f.Default != nil && v != "" && v != "0" && v != "false" {
 		s += " default=" + v
 	}

@@ -106,12 +106,18 @@ func (s *structure) present(f *schema.Field) string {
 		cond = c + " && "
 	}
 	switch {
+	case f.Array && nullable(f) && f.Default != "null": // null is not the default: it is said
+		return cond + "(v." + f.Name + " == nil || len(v." + f.Name + ") > 0)"
 	case f.Array && f.Default != "null" || f.Base == "bytes":
 		return cond + "len(v." + f.Name + ") > 0"
-	case nullable(f):
+	case nullable(f) && f.Default == "null":
 		return cond + "v." + f.Name + " != nil"
+	case nullable(f) && f.Base == "struct": // null is not the default: it is said
+		return cond + "(v." + f.Name + " == nil || !v." + f.Name + ".isDefault())"
 	case f.Base == "uuid":
 		return cond + "v." + f.Name + " != (" + scalarType(f) + "{})"
+	case f.Base == "string" && !nullable(f):
+		return cond + "v." + f.Name + ` != ""`
 	case f.Default != "":
 		return cond + "v." + f.Name + " != " + f.Default
 	}
@@ -127,15 +133,15 @@ var title = map[string]string{
 func (g *generator) appendField(s *structure, f *schema.Field) {
 	x, compact := "v."+f.Name, s.compact()
 	switch {
-	case f.Array && nullable(f) && f.Tag < 0: // a tag that is present is not null
+	case f.Array && nullable(f) && (f.Tag < 0 || f.Default != "null"): // otherwise a tag that is present is not null
 		g.f("if %s == nil {\ndst = wire.AppendNull(dst, %s)\n} else {", x, compact)
 		g.appendArray(f, x, compact)
 		g.f("}")
 	case f.Array:
 		g.appendArray(f, x, compact)
 	case f.Base == "struct" && nullable(f):
-		// A struct that may be null has a byte before it: -1 null, 1 not.
-		g.f("if %s == nil {\ndst = wire.AppendInt8(dst, -1)\n} else {", x)
+		// A struct that may be null has a byte before it: 1 not null, null -1 or, among the tags, 0.
+		g.f("if %s == nil {\ndst = wire.AppendInt8(dst, %d)\n} else {", x, map[bool]int{true: -1}[f.Tag < 0])
 		g.f("dst = %s.appendTo(wire.AppendInt8(dst, 1), version)\n}", x)
 	case f.Base == "struct":
 		g.f("dst = %s.appendTo(dst, version)", x)
@@ -226,7 +232,7 @@ func (g *generator) readField(s *structure, f *schema.Field) {
 		g.f("%s = wire.Read%ss[%s](r, %s, %v)", x, kind, scalarType(f), compact, null)
 	case f.Base == "struct" && null && f.Tag >= 0:
 		// Among the tags the byte before a struct that may be null is a varint: 0 null, 1 not.
-		g.f("if r.Uvarint() > 0 {\n%s = new(%s)\n%s.read(r, version)\n}", x, f.TypeName, x)
+		g.f("%s = nil\nif r.Uvarint() > 0 {\n%s = new(%s)\n%s.read(r, version)\n}", x, x, f.TypeName, x)
 	case f.Base == "struct" && null:
 		g.f("%s = nil\nif r.Int8() >= 0 && r.Err() == nil {\n%s = new(%s)\n%s.read(r, version)\n}", x, x, f.TypeName, x)
 	case f.Base == "struct":

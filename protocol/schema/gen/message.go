@@ -13,6 +13,7 @@ func (g *generator) message(m *schema.Message) error {
 	if err := g.structure(&s); err != nil {
 		return err
 	}
+	g.isDefault(&s)
 	if m.Key >= 0 {
 		g.f("// ApiKey is the number of the record type, %d.", m.Key)
 		g.f("func (*%s) ApiKey() int16 { return %d }\n", m.Name, m.Key)
@@ -127,8 +128,13 @@ func goType(f *schema.Field) string {
 
 // constant is the Go value of a field's default, "" if that is the zero value.
 func constant(f *schema.Field) string {
-	if f.Default == "null" {
+	switch {
+	case f.Default == "null":
 		return ""
+	case f.Tag >= 0 && nullable(f) && f.Array:
+		return goType(f) + "{}"
+	case f.Tag >= 0 && nullable(f) && f.Base == "struct":
+		return "new(" + f.TypeName + ")"
 	}
 	return f.Default
 }
@@ -142,6 +148,24 @@ func hasDefaults(fields []schema.Field) bool {
 		}
 	}
 	return false
+}
+
+// isDefault writes, for the structs whose tag is left out when they have only
+// defaults, the method that tells.
+func (g *generator) isDefault(s *structure) {
+	for i := range s.fields {
+		f := &s.fields[i]
+		if f.Tag < 0 || f.Base != "struct" || f.Array || !nullable(f) || f.Default == "null" {
+			continue
+		}
+		inner := structure{fields: f.Fields, versions: f.Versions, flexible: s.flexible}
+		var set []string
+		for j := range f.Fields {
+			set = append(set, inner.present(&f.Fields[j]))
+		}
+		g.f("// isDefault tells whether no field is set: then the tag is left out.")
+		g.f("func (v *%s) isDefault() bool { return !(%s) }\n", f.TypeName, strings.Join(set, " || "))
+	}
 }
 
 func (g *generator) defaults(s *structure) {
