@@ -72,6 +72,9 @@ type Options struct {
 	// and must make the new one durable before it returns: a checkpoint that claims
 	// more than is flushed would hide a torn tail from recovery.
 	Lowered func() error
+	// Failed, if not nil, is called once, when the log's files cannot be trusted any
+	// more because of an I/O error. The log's locks are held: it must return at once.
+	Failed func(error)
 }
 
 // Env is what every log of a process shares.

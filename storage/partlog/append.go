@@ -169,8 +169,8 @@ func (l *Log) store(buf []byte, hs []segment.Header, info *AppendInfo, cfg *Conf
 
 // enter makes written batches part of the log. Callers hold wmu and mu.
 func (l *Log) enter(s *segment.Segment, buf []byte, hs []segment.Header, info *AppendInfo, cfg *Config, pb *producers.Batch) error {
-	l.used = true
-	unstable := l.unstable()
+	l.use()
+	unstable, was := l.unstableOffset()
 	pos := 0
 	for i := range hs {
 		h := &hs[i]
@@ -189,7 +189,8 @@ func (l *Log) enter(s *segment.Segment, buf []byte, hs []segment.Header, info *A
 		pos += h.Size
 	}
 	info.Bytes, info.LogStartOffset = len(buf), l.start
-	info.FirstUnstableChanged = l.unstable() != unstable
+	now, is := l.unstableOffset()
+	info.FirstUnstableChanged = was != is || was && now != unstable
 	return nil
 }
 

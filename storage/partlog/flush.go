@@ -118,18 +118,18 @@ func (j *flushJob) run(l *Log) error {
 
 // Tick does what time asks of a log: roll an old segment away, flush what
 // rolled or waited for flush.ms, remove deleted files, forget silent producers,
-// and let go of files and memory when nobody used the log since the last Tick.
-// It returns the first error of a failing disk; the log is then failed.
+// and let go of sealed segments that were not read since the last Tick. It
+// returns the first error of a failing disk; the log is then failed. A log that
+// rests costs one atomic load.
 func (l *Log) Tick(now int64) error {
-	if l.isClosed() {
+	if !l.awake.Load() || l.isClosed() {
 		return nil
 	}
 	cfg := l.config.Load()
 	if err := l.rollByTime(now, cfg); err != nil {
 		return err
 	}
-	target, due := l.flushDue(now, cfg)
-	if due {
+	if target, due := l.flushDue(now, cfg); due {
 		if _, err := l.flushTo(target); err != nil {
 			return err
 		}
@@ -144,7 +144,63 @@ func (l *Log) Tick(now int64) error {
 	if l.prods != nil {
 		l.prods.Expire(now, l.env.ProducerExpirationMs)
 	}
-	return errors.Join(l.emptyTrash(now), l.cool())
+	if l.used {
+		l.used, l.lastUse = false, now
+	}
+	return errors.Join(l.emptyTrash(now), l.coolSealed())
+}
+
+// Rest puts a log to sleep that nobody used for idle ms: it is flushed, its
+// producer state saved, and files and memory are given back. It tells whether
+// it did so; the next use wakes the log.
+func (l *Log) Rest(now, idle int64) (bool, error) {
+	if !l.awake.Load() || !l.idle(now, idle) {
+		return false, nil
+	}
+	if err := l.Flush(); err != nil {
+		return true, err
+	}
+	l.wmu.Lock()
+	defer l.wmu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.failed != nil || l.used || l.recovered < l.end {
+		return false, nil
+	}
+	if err := l.rest(); err != nil {
+		return true, err
+	}
+	l.awake.Store(len(l.trash) > 0)
+	return true, nil
+}
+
+func (l *Log) idle(now, idle int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.closed && l.failed == nil && !l.used && now-l.lastUse >= idle
+}
+
+// rest drops what can be loaded again. The producer state goes too unless a
+// transaction is undecided, which only the high watermark can tell the end of.
+func (l *Log) rest() error {
+	if l.prods != nil && !l.prods.Empty() {
+		if err := l.takeSnapshot(l.end, true); err != nil {
+			return err
+		}
+	}
+	if _, unstable := l.unstableOffset(); !unstable {
+		l.prods = nil
+	}
+	for _, s := range l.segs {
+		if err := s.Save(true, false); err != nil {
+			return l.fail("save an index", err)
+		}
+	}
+	if err := l.dropStraySnapshots(); err != nil {
+		return err
+	}
+	l.coolAll()
+	return nil
 }
 
 func (l *Log) isClosed() bool {
@@ -186,27 +242,21 @@ func (l *Log) flushDue(now int64, cfg *Config) (ids.Offset, bool) {
 	return 0, false
 }
 
-// cool lets go of segments that were not used since the last Tick. Callers hold wmu and mu.
-func (l *Log) cool() error {
-	for i, s := range l.segs {
-		if last := i+1 == len(l.segs); !s.Hot() || s.Used || last && l.used {
+// coolSealed lets go of sealed segments that were not read since the last Tick
+// and are durable: a file that waits for its sync stays open, for a sync through
+// a file opened later might not report this one's write error. Callers hold wmu and mu.
+func (l *Log) coolSealed() error {
+	for i := 0; i+1 < len(l.segs); i++ {
+		s := l.segs[i]
+		if !s.Hot() || s.Used || l.segs[i+1].Base > l.recovered {
 			s.Used = false
 			continue
 		}
-		// A segment whose bytes are not durable keeps its file: a sync through a
-		// file opened later might not report this one's write error.
-		if i+1 == len(l.segs) && l.recovered < l.end || i+1 < len(l.segs) && l.segs[i+1].Base > l.recovered {
-			continue
-		}
-		if err := s.Save(false, false); err != nil {
+		if err := s.Save(true, false); err != nil {
 			return l.fail("save an index", err)
 		}
 		s.Cool()
 	}
-	if !l.used {
-		l.hints = nil
-	}
-	l.used = false
 	return nil
 }
 

@@ -30,6 +30,7 @@
 package partlog
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -47,7 +48,9 @@ type Log struct {
 	env     *Env
 	full    *atomic.Bool // the disk is nearly full: refuse appends; may be nil
 	lowered func() error // see Options.Lowered
+	failing func(error)  // see Options.Failed
 	config  atomic.Pointer[Config]
+	awake   atomic.Bool // holds files or memory, or has work for Tick
 
 	flushMu sync.Mutex
 	wmu     sync.Mutex
@@ -58,7 +61,7 @@ type Log struct {
 	segs []*segment.Segment
 	// start ≤ recovered ≤ end. Every record below end is in the file.
 	start, end, recovered ids.Offset
-	lastFlush             int64 // ms; flush.ms counts from it
+	lastFlush, lastUse    int64 // ms
 	epochs                *epochs.History
 	prods                 *producers.State // nil until needed
 	snapshots             []ids.Offset     // of the .snapshot files, ascending
@@ -194,8 +197,19 @@ func (l *Log) fail(op string, err error) error {
 	err = fmt.Errorf("%w: %w", ErrFailed, l.errf(op, err))
 	if l.failed == nil {
 		l.failed = err
+		if l.failing != nil && !errors.Is(err, segment.ErrCorrupt) {
+			l.failing(err)
+		}
 	}
 	return err
+}
+
+// use notes that the log is in use. Callers hold mu.
+func (l *Log) use() {
+	l.used = true
+	if !l.awake.Load() {
+		l.awake.Store(true)
+	}
 }
 
 // usable tells why the log cannot be written. Callers hold mu.

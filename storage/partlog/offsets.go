@@ -39,6 +39,7 @@ func (l *Log) OffsetForTimestamp(ts int64) (found TimestampOffset, ok bool, err 
 // maxTimestamp of a segment; that of a cold active one needs its tail.
 func (l *Log) maxTimestamp(s *segment.Segment, interval int32) (segment.TimeAt, error) {
 	s.Used = true
+	l.use()
 	if s == l.active() {
 		if _, err := s.MaxTimestamp(interval); err != nil {
 			return segment.TimeAt{}, err
@@ -136,12 +137,16 @@ func (l *Log) MaxTimestampOffset() (found TimestampOffset, ok bool, err error) {
 
 // AssignEpochStart notes that a new leader epoch begins at start, the log end
 // of the new leader. It is on disk with the next flush.
-func (l *Log) AssignEpochStart(epoch ids.LeaderEpoch, start ids.Offset) {
+func (l *Log) AssignEpochStart(epoch ids.LeaderEpoch, start ids.Offset) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return err
+	}
 	if l.epochs.Assign(epoch, start) {
 		l.epochsDirty = true
 	}
+	return nil
 }
 
 // EndOffsetForEpoch answers OffsetsForLeaderEpoch: the largest epoch up to the

@@ -102,16 +102,12 @@ func (l *Log) applyBatch(s *segment.Segment, b *producers.Batch) error {
 	return s.AddTxn(segment.AbortedTxn{ProducerID: done.ProducerID, First: done.First, Last: done.Last, LastStable: done.LastStable})
 }
 
-// unstable is FirstUnstableOffset as one value, for comparison.
-func (l *Log) unstable() ids.Offset {
+// unstableOffset is FirstUnstableOffset of the state as loaded. Callers hold mu.
+func (l *Log) unstableOffset() (ids.Offset, bool) {
 	if l.prods == nil {
-		return ids.NoOffset
+		return ids.NoOffset, false
 	}
-	off, ok := l.prods.FirstUnstable()
-	if !ok {
-		return ids.NoOffset
-	}
-	return off
+	return l.prods.FirstUnstable()
 }
 
 // loadProducers makes the producer state: from the newest snapshot, then from
@@ -120,6 +116,7 @@ func (l *Log) loadProducers() error {
 	if l.prods != nil {
 		return nil
 	}
+	l.use()
 	st := &producers.State{}
 	st.Clear(l.start)
 	for len(l.snapshots) > 0 {
@@ -245,6 +242,9 @@ func (l *Log) dropSnapshots(match func(ids.Offset) bool) error {
 func (l *Log) FirstUnstableOffset() (ids.Offset, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.segs) == 0 {
+		return 0, false
+	}
 	if err := l.loadProducers(); err != nil {
 		l.warn("cannot load the producer state", err)
 		return l.start, true // the safe answer: nothing is known to be stable
@@ -311,4 +311,17 @@ func (l *Log) AbortedTxns(dst []AbortedTxn, from, to ids.Offset) ([]AbortedTxn, 
 		}
 	}
 	return dst, nil
+}
+
+// dropStraySnapshots removes snapshots that no segment begins with, but for the
+// newest: those that rests left behind.
+func (l *Log) dropStraySnapshots() error {
+	if len(l.snapshots) == 0 {
+		return nil
+	}
+	newest := l.snapshots[len(l.snapshots)-1]
+	return l.dropSnapshots(func(off ids.Offset) bool {
+		i := l.floor(off)
+		return off != newest && (i < 0 || l.segs[i].Base != off)
+	})
 }

@@ -153,7 +153,8 @@ func (l *Log) locate(from, limit ids.Offset) (reading, error) {
 	if i+1 < len(l.segs) {
 		r.nextBase = l.segs[i+1].Base
 	}
-	s.Used, l.used = true, true
+	s.Used = true
+	l.use()
 	f, err := s.Log()
 	if err != nil {
 		return r, l.errf("read", err)

@@ -140,6 +140,7 @@ func (l *Log) discard(segs []*segment.Segment, now int64) error {
 		if err := s.MarkDeleted(); err != nil {
 			return l.fail("delete a segment", err)
 		}
+		l.awake.Store(true)
 		l.trash = append(l.trash, deletion{s.Base, now + l.config.Load().FileDeleteDelayMs})
 	}
 	l.hints = nil

@@ -81,6 +81,7 @@ func (l *Log) cutEnd(off, next ids.Offset) ids.Offset {
 // lowerRecovery moves the recovery point down before anything is cut, also on disk.
 func (l *Log) lowerRecovery(off ids.Offset) error {
 	l.truncations++
+	l.use()
 	if off >= l.recovered {
 		return nil
 	}

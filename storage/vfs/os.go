@@ -7,9 +7,9 @@ import (
 )
 
 // OS is the operating system's file system.
-type OS struct{}
+var OS FS = osFS{}
 
-var _ FS = OS{}
+type osFS struct{}
 
 type osFile struct{ *os.File }
 
@@ -29,7 +29,7 @@ func (f osFile) Allocate(size int64) error {
 }
 
 // OpenFile opens name; files are created 0644, as Kafka's are under the usual umask.
-func (OS) OpenFile(name string, flag int) (File, error) {
+func (osFS) OpenFile(name string, flag int) (File, error) {
 	f, err := os.OpenFile(name, flag, 0o644)
 	if err != nil {
 		return nil, err
@@ -38,19 +38,19 @@ func (OS) OpenFile(name string, flag int) (File, error) {
 }
 
 // Remove deletes one file or empty directory.
-func (OS) Remove(name string) error { return os.Remove(name) }
+func (osFS) Remove(name string) error { return os.Remove(name) }
 
 // RemoveAll deletes a tree; a missing one is no error.
-func (OS) RemoveAll(name string) error { return os.RemoveAll(name) }
+func (osFS) RemoveAll(name string) error { return os.RemoveAll(name) }
 
 // Rename replaces newName atomically.
-func (OS) Rename(oldName, newName string) error { return os.Rename(oldName, newName) }
+func (osFS) Rename(oldName, newName string) error { return os.Rename(oldName, newName) }
 
 // MkdirAll makes name and its parents.
-func (OS) MkdirAll(name string) error { return os.MkdirAll(name, 0o755) }
+func (osFS) MkdirAll(name string) error { return os.MkdirAll(name, 0o755) }
 
 // ReadDir lists names in ascending order.
-func (OS) ReadDir(name string) ([]Entry, error) {
+func (osFS) ReadDir(name string) ([]Entry, error) {
 	d, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func (OS) ReadDir(name string) ([]Entry, error) {
 }
 
 // Stat describes name.
-func (OS) Stat(name string) (Info, error) {
+func (osFS) Stat(name string) (Info, error) {
 	st, err := os.Stat(name)
 	if err != nil {
 		return Info{}, err
@@ -78,14 +78,14 @@ func (OS) Stat(name string) (Info, error) {
 }
 
 // SyncDir makes the names in the directory durable.
-func (OS) SyncDir(name string) error { return syncDir(name) }
+func (osFS) SyncDir(name string) error { return syncDir(name) }
 
 // Space returns free and total bytes of the file system that holds name.
-func (OS) Space(name string) (free, total int64, err error) { return space(name) }
+func (osFS) Space(name string) (free, total int64, err error) { return space(name) }
 
 // Lock creates name if need be and locks it in a way that excludes the lock
 // a Java process takes on the same file.
-func (OS) Lock(name string) (io.Closer, error) {
+func (osFS) Lock(name string) (io.Closer, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
