@@ -2,6 +2,8 @@ package image
 
 import (
 	"encoding/binary"
+	"slices"
+	"strings"
 
 	"github.com/tidwall/btree"
 
@@ -84,7 +86,9 @@ type Topics struct {
 	byName btree.Map[string, *Topic]
 	// byID is keyed by a 64-bit fold of the id, which orders and hashes faster
 	// than 16 bytes; the slice holds the (practically never) several topics of one fold.
-	byID       btree.Map[uint64, []*Topic]
+	byID btree.Map[uint64, []*Topic]
+	// folded finds the names with '.' or '_' by their folded form, see Colliding.
+	folded     btree.Map[string, []string]
 	partitions int
 }
 
@@ -135,12 +139,16 @@ func (t *Topics) PartitionCount() int { return t.partitions }
 
 // copy is O(1); both sides copy the nodes they later write to.
 func (t *Topics) copy() *Topics {
-	return &Topics{byName: *t.byName.Copy(), byID: *t.byID.Copy(), partitions: t.partitions}
+	return &Topics{byName: *t.byName.Copy(), byID: *t.byID.Copy(), folded: *t.folded.Copy(), partitions: t.partitions}
 }
 
 func (t *Topics) set(topic *Topic) {
 	if old, replaced := t.byName.Set(topic.Name, topic); replaced {
 		t.dropID(old)
+	} else if folds(topic.Name) {
+		k := foldName(topic.Name)
+		names, _ := t.folded.Get(k)
+		t.folded.Set(k, append(names[:len(names):len(names)], topic.Name))
 	}
 	key := foldID(topic.ID)
 	bucket, _ := t.byID.Get(key)
@@ -152,6 +160,7 @@ func (t *Topics) remove(topic *Topic) {
 	if cur, ok := t.byName.Get(topic.Name); ok && cur.ID == topic.ID {
 		t.byName.Delete(topic.Name)
 		t.dropID(cur)
+		t.dropFolded(topic.Name)
 	}
 }
 
@@ -170,4 +179,36 @@ func (t *Topics) dropID(topic *Topic) {
 		t.byID.Set(key, rest)
 	}
 	t.partitions -= len(topic.Partitions)
+}
+
+// folds tells whether a name has characters that metric names cannot tell apart.
+func folds(name string) bool { return strings.ContainsAny(name, "._") }
+
+func foldName(name string) string { return strings.ReplaceAll(name, ".", "_") }
+
+// Colliding returns a topic whose name is the same as name in metrics, where
+// '.' becomes '_'.
+func (t *Topics) Colliding(name string) (string, bool) {
+	if !folds(name) {
+		return "", false
+	}
+	names, _ := t.folded.Get(foldName(name))
+	if len(names) == 0 {
+		return "", false
+	}
+	return names[0], true
+}
+
+func (t *Topics) dropFolded(name string) {
+	if !folds(name) {
+		return
+	}
+	k := foldName(name)
+	names, _ := t.folded.Get(k)
+	rest := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
+	if len(rest) == 0 {
+		t.folded.Delete(k)
+	} else {
+		t.folded.Set(k, rest)
+	}
 }

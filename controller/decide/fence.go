@@ -1,0 +1,138 @@
+package decide
+
+import (
+	"github.com/gregorbroker/gregor/controller/image"
+	"github.com/gregorbroker/gregor/controller/records"
+	"github.com/gregorbroker/gregor/protocol/ids"
+)
+
+// Values of BrokerRegistrationChangeRecord.
+const (
+	fenceChange   int8 = 1
+	unfenceChange int8 = -1
+)
+
+// shift says how the set of brokers that may lead changes; NoNode for nobody.
+type shift struct {
+	leaves ids.NodeID // leads no more and leaves every ISR
+	joins  ids.NodeID // may lead, though the image still shows it fenced
+	lost   ids.NodeID // came back without its unflushed records: out of ISR and ELR
+}
+
+// shiftLeaders appends the changes of all partitions that meet which.
+//
+// It looks at every partition of the cluster. Fencing is rare, and a walk over
+// a million partitions takes some tens of milliseconds, less than keeping an
+// index of who is in which ISR costs over the life of the partitions.
+func (e *Env) shiftLeaders(d *Decision, s shift, which func(*image.Partition) bool) {
+	live := func(id ids.NodeID) bool {
+		return id != s.leaves && id != s.lost && (id == s.joins || e.active(id))
+	}
+	e.Image.Topics.Each(func(t *image.Topic) bool {
+		mayLose, known := false, false
+		for i, p := range t.Partitions {
+			if !which(p) {
+				continue
+			}
+			if !known {
+				mayLose, known = e.uncleanElection(t.Name), true
+			}
+			e.shiftLeader(d, s, live, t, int32(i), mayLose)
+		}
+		return true
+	})
+}
+
+func (e *Env) shiftLeader(d *Decision, s shift, live func(ids.NodeID) bool, t *image.Topic, index int32, mayLose bool) {
+	c := e.newChange(t, t.Partitions[index], live)
+	if mayLose {
+		c.election = unclean
+	}
+	if s.lost != ids.NoNode {
+		c.lost = []ids.NodeID{s.lost}
+	}
+	c.isr = without(without(c.isr, s.leaves), s.lost)
+	if r := c.record(t.ID, index); r != nil {
+		d.add(r, e.mv().PartitionVersion())
+	}
+}
+
+func inISR(id ids.NodeID) func(*image.Partition) bool {
+	return func(p *image.Partition) bool {
+		for _, r := range p.ISR {
+			if r == id {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func inISRorELR(id ids.NodeID) func(*image.Partition) bool {
+	in := inISR(id)
+	return func(p *image.Partition) bool {
+		if in(p) {
+			return true
+		}
+		for _, r := range p.ELR {
+			if r == id {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// fence takes a broker's leaderships away and marks it.
+func (e *Env) fence(d *Decision, b *image.Broker) {
+	e.shiftLeaders(d, shift{leaves: b.ID, joins: ids.NoNode, lost: ids.NoNode}, inISR(b.ID))
+	d.add(&records.BrokerRegistrationChangeRecord{BrokerID: b.ID, BrokerEpoch: b.Epoch, Fenced: fenceChange}, 0)
+}
+
+// unfence marks a broker and gives it the partitions that wait for it.
+func (e *Env) unfence(d *Decision, b *image.Broker) {
+	d.add(&records.BrokerRegistrationChangeRecord{BrokerID: b.ID, BrokerEpoch: b.Epoch, Fenced: unfenceChange}, 0)
+	e.shiftLeaders(d, shift{leaves: ids.NoNode, joins: b.ID, lost: ids.NoNode}, func(p *image.Partition) bool { return !p.HasLeader() })
+}
+
+// enterShutdown moves leaderships away from a broker that wants to stop.
+func (e *Env) enterShutdown(d *Decision, b *image.Broker) {
+	if !b.InControlledShutdown {
+		d.add(&records.BrokerRegistrationChangeRecord{BrokerID: b.ID, BrokerEpoch: b.Epoch, InControlledShutdown: 1}, 1)
+	}
+	e.shiftLeaders(d, shift{leaves: b.ID, joins: ids.NoNode, lost: ids.NoNode}, inISR(b.ID))
+}
+
+// cleanUp handles the partitions of a broker that comes back as a new process.
+func (e *Env) cleanUp(d *Decision, id ids.NodeID, clean bool) {
+	if e.elr() && !clean {
+		e.shiftLeaders(d, shift{leaves: ids.NoNode, joins: ids.NoNode, lost: id}, inISRorELR(id))
+		return
+	}
+	e.shiftLeaders(d, shift{leaves: id, joins: ids.NoNode, lost: ids.NoNode}, inISR(id))
+}
+
+// Fence fences a broker that was not heard of for a session.
+func Fence(e *Env, id ids.NodeID) Decision {
+	var d Decision
+	if b := e.Image.Cluster.Broker(id); b != nil && !b.Fenced {
+		e.fence(&d, b)
+		d.Touch = &Touch{Broker: id, Epoch: b.Epoch, Fenced: true}
+	}
+	return d
+}
+
+// leads tells whether a broker leads any partition.
+func (e *Env) leads(id ids.NodeID) bool {
+	found := false
+	e.Image.Topics.Each(func(t *image.Topic) bool {
+		for _, p := range t.Partitions {
+			if p.Leader == id {
+				found = true
+				return false
+			}
+		}
+		return true
+	})
+	return found
+}
