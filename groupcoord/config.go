@@ -18,6 +18,7 @@ type Config struct {
 	GroupMaxSessionTimeout int32 // group.max.session.timeout.ms
 	InitialRebalanceDelay  int32 // group.initial.rebalance.delay.ms
 	NewMemberJoinTimeout   int32 // how long a new member may wait for its first JoinGroup answer; Kafka's constant
+	OffsetsCommitTimeout   int32 // offsets.commit.timeout.ms
 }
 
 // DefaultConfig is Kafka's defaults.
@@ -35,6 +36,7 @@ func DefaultConfig() Config {
 		GroupMaxSessionTimeout: 1_800_000,
 		InitialRebalanceDelay:  3_000,
 		NewMemberJoinTimeout:   5 * 60_000,
+		OffsetsCommitTimeout:   5_000,
 	}
 }
 

@@ -10,85 +10,111 @@
 // A group lives on one partition of __consumer_offsets (PartitionFor), with the
 // leader of that partition. Lead and Resign say which partitions this broker
 // leads, Committed how far they are replicated.
+//
+// # Invariants
+//
+//   - Every request gets one reply, also when the leadership goes while it waits.
+//   - A reply never tells of something that is not committed.
+//   - While a partition loads its requests get COORDINATOR_LOAD_IN_PROGRESS, and
+//     never the answer of an empty group.
 package groupcoord
 
 import (
+	"github.com/gregorbroker/gregor/groupcoord/runtime"
+	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
-	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 )
 
 // Topic is the name of the internal topic that groups are kept in.
 const Topic = "__consumer_offsets"
 
+// loadsAtOnce is how many partitions load at the same time.
+const loadsAtOnce = 4
+
 // Options is what a Service needs from the house around it.
 type Options struct {
 	Config Config
+	// Log is __consumer_offsets. Its errors are *kerr.Error, or wrap one.
 	Log    Log
 	Topics Topics
 	Clock  Clock
 	Logger *zap.Logger
+	// NewUUID makes the random text in the ids of new members.
+	NewUUID func() string
 }
 
 // Service is the group coordinator of one broker. Its methods are safe for
 // concurrent use and return at once; replies come on any goroutine, exactly one
-// for each request.
-type Service struct{ opts Options }
+// for each request. Requests must not be changed afterwards.
+type Service struct {
+	cfg    Config
+	topics Topics
+	logger *zap.Logger
+	uuid   func() string
+	rt     *runtime.Runtime[*shard]
+}
 
 // New makes a Service that leads no partition yet.
-func New(o Options) *Service { return &Service{opts: o} }
+func New(o Options) *Service {
+	s := &Service{cfg: o.Config, topics: o.Topics, logger: o.Logger, uuid: o.NewUUID}
+	s.rt = runtime.New(runtime.Options[*shard]{
+		NewMachine:    func(p int32) *shard { return newShard(p, &s.cfg, s.logger) },
+		Log:           o.Log,
+		Clock:         o.Clock,
+		Logger:        o.Logger,
+		CommitTimeout: int64(o.Config.OffsetsCommitTimeout),
+		LoadBytes:     int(o.Config.OffsetsLoadBufferBytes),
+		Codec:         batch.Codec(o.Config.OffsetsCompression),
+		Loads:         loadsAtOnce,
+	})
+	return s
+}
 
-// Lead starts the coordinator of one partition of __consumer_offsets.
-func (s *Service) Lead(partition int32, epoch ids.LeaderEpoch) {}
+// Lead starts the coordinator of one partition of __consumer_offsets. Lead and
+// Resign are called by one goroutine at a time.
+func (s *Service) Lead(partition int32, epoch ids.LeaderEpoch) {
+	s.logger.Debug("coordinating a partition of groups", zap.Int32("partition", partition), zap.Int32("epoch", int32(epoch)))
+	s.rt.Lead(partition, epoch)
+}
 
-// Resign ends the coordinator of one partition when epoch is not older than the one it was started with.
-func (s *Service) Resign(partition int32, epoch ids.LeaderEpoch) {}
+// Resign ends the coordinator of one partition unless it was started for an
+// epoch newer than the one given; NoEpoch ends it in any case.
+func (s *Service) Resign(partition int32, epoch ids.LeaderEpoch) { s.rt.Resign(partition, epoch) }
 
 // Committed says that a partition is replicated up to, not including, highWatermark.
-func (s *Service) Committed(partition int32, highWatermark ids.Offset) {}
+func (s *Service) Committed(partition int32, highWatermark ids.Offset) {
+	s.rt.Committed(partition, highWatermark)
+}
+
+// Close ends all coordinators and waits for them; requests that wait are
+// answered with NOT_COORDINATOR.
+func (s *Service) Close() { s.rt.Close() }
+
+// PartitionOf is the partition of __consumer_offsets that keeps the group: of
+// the topic as it is, or as it is going to be created.
+func (s *Service) PartitionOf(group string) int32 {
+	n := s.topics.Partitions(Topic)
+	if n == 0 {
+		n = s.cfg.OffsetsPartitions
+	}
+	return PartitionFor(group, n)
+}
 
 // TopicsDeleted drops the offsets committed for topics that are gone.
-func (s *Service) TopicsDeleted(topics []DeletedTopic) {}
-
-// Close ends all coordinators; parked requests are answered with NOT_COORDINATOR.
-func (s *Service) Close() {}
-
-// JoinGroup handles versions 0–9.
-func (s *Service) JoinGroup(c Caller, req *kmsg.JoinGroupRequest, reply func(*kmsg.JoinGroupResponse)) {
+func (s *Service) TopicsDeleted(topics []DeletedTopic) {
+	for _, p := range s.rt.Partitions() {
+		s.rt.Do(p, "", func(sh *shard, _ int64) runtime.Outcome {
+			var out []runtime.Record
+			for _, t := range topics {
+				out = append(out, sh.offsets.TopicDeleted(t.Name, t.ID)...)
+			}
+			return runtime.Outcome{Records: out, Split: true}
+		}, func(error) {}) // a shard that loads drops them by their topic id, when they are asked for
+	}
 }
 
-// SyncGroup handles versions 0–5.
-func (s *Service) SyncGroup(c Caller, req *kmsg.SyncGroupRequest, reply func(*kmsg.SyncGroupResponse)) {
-}
-
-// Heartbeat handles versions 0–4.
-func (s *Service) Heartbeat(c Caller, req *kmsg.HeartbeatRequest, reply func(*kmsg.HeartbeatResponse)) {
-}
-
-// LeaveGroup handles versions 0–5.
-func (s *Service) LeaveGroup(c Caller, req *kmsg.LeaveGroupRequest, reply func(*kmsg.LeaveGroupResponse)) {
-}
-
-// DescribeGroups handles versions 0–6.
-func (s *Service) DescribeGroups(req *kmsg.DescribeGroupsRequest, reply func(*kmsg.DescribeGroupsResponse)) {
-}
-
-// ListGroups handles versions 0–5.
-func (s *Service) ListGroups(req *kmsg.ListGroupsRequest, reply func(*kmsg.ListGroupsResponse)) {
-}
-
-// DeleteGroups handles versions 0–2.
-func (s *Service) DeleteGroups(req *kmsg.DeleteGroupsRequest, reply func(*kmsg.DeleteGroupsResponse)) {
-}
-
-// OffsetCommit handles versions 2–10.
-func (s *Service) OffsetCommit(c Caller, req *kmsg.OffsetCommitRequest, reply func(*kmsg.OffsetCommitResponse)) {
-}
-
-// OffsetFetch handles versions 1–10.
-func (s *Service) OffsetFetch(req *kmsg.OffsetFetchRequest, reply func(*kmsg.OffsetFetchResponse)) {
-}
-
-// OffsetDelete handles version 0.
-func (s *Service) OffsetDelete(req *kmsg.OffsetDeleteRequest, reply func(*kmsg.OffsetDeleteResponse)) {
+// do runs an operation on the group's shard.
+func (s *Service) do(group string, op func(*shard, int64) runtime.Outcome, refuse func(error)) {
+	s.rt.Do(s.PartitionOf(group), group, op, refuse)
 }

@@ -91,8 +91,9 @@ type Outcome struct {
 	// Done, if not nil, learns that Records and all that the decision may rest on
 	// are committed (nil), or why they are not.
 	Done func(now int64, err error)
-	// Whole: the records are of more than the operation's scope.
-	Whole bool
+	// Split: the records stand each for themselves and may be appended in several
+	// batches, of which the last may fail although the first did not.
+	Split bool
 }
 
 // Options are what a Runtime needs.

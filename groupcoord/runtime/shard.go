@@ -203,7 +203,12 @@ func (s *shard[M]) perform(t *task[M], now int64) {
 func (s *shard[M]) gather(o Outcome, scope string, now int64) {
 	limit := s.rt.opts.Log.MaxBatchBytes(s.partition)
 	size := sizeOf(o.Records)
-	if batch.HeaderSize+size > limit {
+	switch {
+	case batch.HeaderSize+size <= limit:
+	case o.Split && len(o.Records) > 1:
+		s.split(o, scope, now)
+		return
+	default:
 		if o.Done != nil {
 			o.Done(now, ErrTooLarge)
 		}
@@ -212,10 +217,22 @@ func (s *shard[M]) gather(o Outcome, scope string, now int64) {
 	if s.gathering.size()+size > limit {
 		s.flush(now)
 	}
-	if o.Whole {
-		scope = ""
-	}
 	s.gathering.add(o, scope)
+}
+
+// split gathers the two halves of an outcome; Done gets the first error of both.
+func (s *shard[M]) split(o Outcome, scope string, now int64) {
+	half := len(o.Records) / 2
+	var first error
+	s.gather(Outcome{Records: o.Records[:half], Split: true, Done: func(_ int64, err error) { first = err }}, scope, now)
+	s.gather(Outcome{Records: o.Records[half:], Split: true, Done: func(now int64, err error) {
+		if first != nil {
+			err = first
+		}
+		if o.Done != nil {
+			o.Done(now, err)
+		}
+	}}, scope, now)
 }
 
 // expire lets the machine handle what is due, and times out commits.
