@@ -1,0 +1,46 @@
+package batch
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// gzipWriters has a pool a level, -1 to 9.
+var gzipWriters [11]sync.Pool
+
+var gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
+func compressGzip(dst []byte, level int, src []byte) ([]byte, error) {
+	if level < -1 || level > 9 {
+		return dst, fmt.Errorf("%w: gzip level %d", ErrInvalid, level)
+	}
+	out := &appendWriter{dst}
+	pool := &gzipWriters[level+1]
+	w, _ := pool.Get().(*gzip.Writer)
+	if w == nil {
+		var err error
+		if w, err = gzip.NewWriterLevel(out, level); err != nil {
+			return dst, err
+		}
+	}
+	w.Reset(out)
+	_, err := w.Write(src)
+	if cerr := w.Close(); err == nil {
+		err = cerr
+	}
+	w.Reset(nil) // the pool must not hold the caller's bytes
+	pool.Put(w)
+	return out.b, err
+}
+
+func decompressGzip(dst, src []byte, limit int64) ([]byte, error) {
+	r := gzipReaders.Get().(*gzip.Reader)
+	defer gzipReaders.Put(r)
+	if err := r.Reset(bytes.NewReader(src)); err != nil {
+		return dst, corrupt(Gzip, err)
+	}
+	return drain(dst, Gzip, r, limit)
+}

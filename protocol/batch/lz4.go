@@ -1,0 +1,53 @@
+package batch
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+
+	"github.com/pierrec/lz4/v4"
+)
+
+// lz4Levels maps Kafka's levels 1 to 17 to the library's. Kafka uses its fast
+// compressor for its default, 9, and the slow one for all others.
+var lz4Levels = [18]lz4.CompressionLevel{
+	1: lz4.Level1, lz4.Level2, lz4.Level3, lz4.Level4, lz4.Level5, lz4.Level6, lz4.Level7, lz4.Level8,
+	9: lz4.Fast, 10: lz4.Level9, lz4.Level9, lz4.Level9, lz4.Level9, lz4.Level9, lz4.Level9, lz4.Level9, lz4.Level9,
+}
+
+var (
+	lz4Writers = sync.Pool{New: func() any { return lz4.NewWriter(nil) }}
+	lz4Readers = sync.Pool{New: func() any { return lz4.NewReader(nil) }}
+)
+
+// compressLz4 writes the frame that Java does: independent blocks of 64 KiB, no checksums.
+func compressLz4(dst []byte, level int, src []byte) ([]byte, error) {
+	if level < 1 || level > 17 {
+		return dst, fmt.Errorf("%w: lz4 level %d", ErrInvalid, level)
+	}
+	out := &appendWriter{dst}
+	w := lz4Writers.Get().(*lz4.Writer)
+	defer lz4Writers.Put(w)
+	w.Reset(out)
+	err := w.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false),
+		lz4.ConcurrencyOption(1), lz4.CompressionLevelOption(lz4Levels[level]))
+	if err == nil {
+		_, err = w.Write(src)
+	}
+	if cerr := w.Close(); err == nil {
+		err = cerr
+	}
+	return out.b, err
+}
+
+func decompressLz4(dst, src []byte, limit int64) ([]byte, error) {
+	in := bytes.NewReader(src)
+	r := lz4Readers.Get().(*lz4.Reader)
+	defer lz4Readers.Put(r)
+	r.Reset(in)
+	out, err := drain(dst, Lz4, r, limit)
+	if err == nil && in.Len() > 0 {
+		return dst, fmt.Errorf("%w: lz4: %d bytes behind the frame", ErrCorrupt, in.Len())
+	}
+	return out, err
+}
