@@ -3,8 +3,10 @@ package api
 import (
 	"errors"
 
+	"github.com/gregorbroker/gregor/broker/fetchsession"
 	"github.com/gregorbroker/gregor/broker/replica"
 	"github.com/gregorbroker/gregor/storage/partlog"
+	"github.com/gregorbroker/gregor/storage/producers"
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
@@ -23,6 +25,14 @@ var codes = []struct {
 	{replica.ErrOffline, kerr.KafkaStorageError},
 	{replica.ErrOffsetNotAvailable, kerr.OffsetNotAvailable},
 	{replica.ErrStopped, kerr.NotLeaderForPartition},
+	{replica.ErrPolicy, kerr.PolicyViolation},
+	{fetchsession.ErrNotFound, kerr.FetchSessionIDNotFound},
+	{fetchsession.ErrEpoch, kerr.InvalidFetchSessionEpoch},
+	{fetchsession.ErrTopicID, kerr.FetchSessionTopicIDError},
+	{producers.ErrOutOfOrderSequence, kerr.OutOfOrderSequenceNumber},
+	{producers.ErrInvalidEpoch, kerr.InvalidProducerEpoch},
+	{producers.ErrInvalidTxnState, kerr.InvalidTxnState},
+	{producers.ErrCoordinatorFenced, kerr.TransactionCoordinatorFenced},
 	{partlog.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
 	{partlog.ErrMessageTooLarge, kerr.MessageTooLarge},
 	{partlog.ErrSegmentTooSmall, kerr.RecordListTooLarge},
@@ -32,6 +42,7 @@ var codes = []struct {
 	{partlog.ErrUnsupportedCodec, kerr.UnsupportedCompressionType},
 	{partlog.ErrCorrupt, kerr.CorruptMessage},
 	{partlog.ErrFailed, kerr.KafkaStorageError},
+	{partlog.ErrDiskFull, kerr.KafkaStorageError},
 	{partlog.ErrClosed, kerr.NotLeaderForPartition},
 }
 
@@ -52,3 +63,12 @@ func Code(err error) int16 {
 	}
 	return kerr.UnknownServerError.Code
 }
+
+// withMessage is a Kafka error with a message of its own for the client.
+type withMessage struct {
+	code *kerr.Error
+	text string
+}
+
+func (e withMessage) Error() string { return e.code.Message + ": " + e.text }
+func (e withMessage) Unwrap() error { return e.code }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/gregorbroker/gregor/broker/fetchsession"
 	"github.com/gregorbroker/gregor/broker/replica"
 	"github.com/gregorbroker/gregor/protocol/apikey"
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -14,6 +15,8 @@ type Parts struct {
 	Logger           *zap.Logger
 	UnstableVersions bool // unstable.api.versions.enable
 	Replicas         *replica.Manager
+	Sessions         *fetchsession.Cache
+	Fetch            FetchConfig
 }
 
 // route is one line of the table.
@@ -24,5 +27,8 @@ type route struct {
 
 // routes is THE table of what brokers answer, one line a key, by number.
 func routes(p Parts) []route {
-	return []route{}
+	return []route{
+		{apikey.Produce, newProduce(p)},
+		{apikey.Fetch, newFetch(p)},
+	}
 }

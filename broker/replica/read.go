@@ -113,3 +113,9 @@ func (p *Partition) failed(err error) error {
 	}
 	return err
 }
+
+// CheckLeader says whether this broker leads the partition in the epoch that
+// the requester takes for the current one (NoEpoch: whichever).
+func (p *Partition) CheckLeader(current ids.LeaderEpoch) error {
+	return p.role.Load().checkLeader(current)
+}
