@@ -8,13 +8,13 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// gzipWriters has a pool a level, -1 to 9.
+// gzipWriters has a pool a level, -1 to 9; 0, no compression, is not one of Kafka's.
 var gzipWriters [11]sync.Pool
 
 var gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
 func compressGzip(dst []byte, level int, src []byte) ([]byte, error) {
-	if level < -1 || level > 9 {
+	if level < -1 || level == 0 || level > 9 {
 		return dst, fmt.Errorf("%w: gzip level %d", ErrInvalid, level)
 	}
 	out := &appendWriter{dst}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/klauspost/compress/s2"
 )
@@ -32,7 +33,8 @@ func compressSnappy(dst, src []byte) []byte {
 		block := src[:min(len(src), xerialBlock)]
 		src = src[len(block):]
 		at := len(dst)
-		dst = append(dst, make([]byte, 4+s2.MaxEncodedLen(len(block)))...)
+		dst = slices.Grow(dst, 4+s2.MaxEncodedLen(len(block)))
+		dst = dst[:at+4+s2.MaxEncodedLen(len(block))]
 		enc := s2.EncodeSnappy(dst[at+4:], block)
 		binary.BigEndian.PutUint32(dst[at:], uint32(len(enc)))
 		dst = dst[:at+4+len(enc)]
@@ -78,9 +80,9 @@ func snappyBlock(dst, block []byte, limit int64) ([]byte, error) {
 	case int64(size) > limit:
 		return dst, tooLarge(Snappy, limit)
 	}
-	out := withRoom(dst, size)
-	if _, err := s2.Decode(out[len(out):len(out)+size], block); err != nil {
+	out := slices.Grow(dst, size)[:len(dst)+size]
+	if _, err := s2.Decode(out[len(dst):], block); err != nil {
 		return dst, corrupt(Snappy, err)
 	}
-	return out[:len(out)+size], nil
+	return out, nil
 }
