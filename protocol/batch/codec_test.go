@@ -78,7 +78,7 @@ func TestLevels(t *testing.T) {
 
 // A bomb costs what its budget allows, whatever it would become.
 func TestBombs(t *testing.T) {
-	zeros := make([]byte, 256<<20)
+	zeros := make([]byte, 64<<20)
 	const limit = 1 << 20
 	for _, c := range codecs[1:] {
 		bomb := mustCompress(t, c, zeros)

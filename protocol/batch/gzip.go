@@ -1,7 +1,6 @@
 package batch
 
 import (
-	"bytes"
 	"fmt"
 	"sync"
 
@@ -11,7 +10,7 @@ import (
 // gzipWriters has a pool a level, -1 to 9; 0, no compression, is not one of Kafka's.
 var gzipWriters [11]sync.Pool
 
-var gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
+var gzipReaders = sync.Pool{New: func() any { return &sourced[*gzip.Reader]{dec: new(gzip.Reader)} }}
 
 func compressGzip(dst []byte, level int, src []byte) ([]byte, error) {
 	if level < -1 || level == 0 || level > 9 {
@@ -37,10 +36,12 @@ func compressGzip(dst []byte, level int, src []byte) ([]byte, error) {
 }
 
 func decompressGzip(dst, src []byte, limit int64) ([]byte, error) {
-	r := gzipReaders.Get().(*gzip.Reader)
+	r := gzipReaders.Get().(*sourced[*gzip.Reader])
 	defer gzipReaders.Put(r)
-	if err := r.Reset(bytes.NewReader(src)); err != nil {
+	r.in.Reset(src)
+	defer r.in.Reset(nil) // the pool must not hold the caller's bytes
+	if err := r.dec.Reset(&r.in); err != nil {
 		return dst, corrupt(Gzip, err)
 	}
-	return drain(dst, Gzip, r, limit)
+	return drain(dst, Gzip, r.dec, limit)
 }

@@ -1,7 +1,6 @@
 package batch
 
 import (
-	"bytes"
 	"fmt"
 	"sync"
 
@@ -17,7 +16,7 @@ var lz4Levels = [18]lz4.CompressionLevel{
 
 var (
 	lz4Writers = sync.Pool{New: func() any { return lz4.NewWriter(nil) }}
-	lz4Readers = sync.Pool{New: func() any { return lz4.NewReader(nil) }}
+	lz4Readers = sync.Pool{New: func() any { return &sourced[*lz4.Reader]{dec: lz4.NewReader(nil)} }}
 )
 
 // compressLz4 writes the frame that Java does: independent blocks of 64 KiB, no checksums.
@@ -41,13 +40,14 @@ func compressLz4(dst []byte, level int, src []byte) ([]byte, error) {
 }
 
 func decompressLz4(dst, src []byte, limit int64) ([]byte, error) {
-	in := bytes.NewReader(src)
-	r := lz4Readers.Get().(*lz4.Reader)
+	r := lz4Readers.Get().(*sourced[*lz4.Reader])
 	defer lz4Readers.Put(r)
-	r.Reset(in)
-	out, err := drain(dst, Lz4, r, limit)
-	if err == nil && in.Len() > 0 {
-		return dst, fmt.Errorf("%w: lz4: %d bytes behind the frame", ErrCorrupt, in.Len())
+	r.in.Reset(src)
+	defer r.in.Reset(nil) // the pool must not hold the caller's bytes
+	r.dec.Reset(&r.in)
+	out, err := drain(dst, Lz4, r.dec, limit)
+	if err == nil && r.in.Len() > 0 {
+		return dst, fmt.Errorf("%w: lz4: %d bytes behind the frame", ErrCorrupt, r.in.Len())
 	}
 	return out, err
 }
