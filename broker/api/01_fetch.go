@@ -34,7 +34,7 @@ import (
 
 // FetchConfig is the broker's part in a fetch.
 type FetchConfig struct {
-	MaxBytes int32 // fetch.max.bytes
+	MaxBytes int32 // fetch.max.bytes; 0 = its default
 }
 
 type fetch struct {
@@ -49,6 +49,9 @@ func newFetch(p Parts) Handle {
 		return nil
 	}
 	h := &fetch{p.Replicas, p.Sessions, leaderHints{p.Replicas}, p.Fetch}
+	if h.config.MaxBytes == 0 {
+		h.config.MaxBytes = 55 << 20
+	}
 	return Typed(h.handle)
 }
 

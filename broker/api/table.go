@@ -17,6 +17,7 @@ type Parts struct {
 	Replicas         *replica.Manager
 	Sessions         *fetchsession.Cache
 	Fetch            FetchConfig
+	ProducerIDs      ProducerIDs
 }
 
 // route is one line of the table.
@@ -30,5 +31,11 @@ func routes(p Parts) []route {
 	return []route{
 		{apikey.Produce, newProduce(p)},
 		{apikey.Fetch, newFetch(p)},
+		{apikey.ListOffsets, newListOffsets(p)},
+		{apikey.DeleteRecords, newDeleteRecords(p)},
+		{apikey.InitProducerId, newInitProducerID(p)},
+		{apikey.OffsetForLeaderEpoch, newOffsetForLeaderEpoch(p)},
+		{apikey.DescribeLogDirs, newDescribeLogDirs(p)},
+		{apikey.DescribeProducers, newDescribeProducers(p)},
 	}
 }

@@ -21,61 +21,90 @@ func (m *Manager) Append(tp ids.TopicPartition, batches []byte, o AppendOptions,
 // Append is Manager.Append for a partition in hand.
 func (p *Partition) Append(batches []byte, o AppendOptions, done func(AppendResult)) {
 	p.mu.Lock()
-	info, moved, stable, err := p.appendLocked(batches, o)
-	result := AppendResult{AppendInfo: info, Err: err}
-	if err != nil {
-		result.Leader = ids.LeaderAndEpoch{Leader: p.core.role.leader, Epoch: p.core.role.epoch}
-	}
-	if err == nil && o.Acks == -1 && info.LastOffset >= p.core.highWatermark {
-		p.unacked = append(p.unacked, unacked{info.LastOffset, result, done})
+	a := p.appendLocked(batches, o)
+	if a.result.Err == nil && o.Acks == -1 && a.result.LastOffset >= p.core.highWatermark {
+		p.unacked = append(p.unacked, unacked{a.result.LastOffset, a.result, done})
 		done = nil
 	}
 	due := p.dueLocked(false)
-	hw := p.core.highWatermark
 	p.mu.Unlock()
 	due.tell()
 	if done != nil {
-		done(result) // the producer first, then those who wait for its records
+		done(a.result) // the producer first, then those who wait for its records
 	}
-	if moved {
-		p.moved(hw, int64(info.Bytes), stable, info.FirstUnstableChanged)
-	}
+	p.moved(&a)
+}
+
+// AppendLocal is Append whose outcome is that of the local append: it demands
+// what o.Acks demands and does not wait for the high watermark. Coordinators
+// use it, which follow the high watermark themselves (OnHighWatermark).
+func (p *Partition) AppendLocal(batches []byte, o AppendOptions) (partlog.AppendInfo, error) {
+	p.mu.Lock()
+	a := p.appendLocked(batches, o)
+	due := p.dueLocked(false)
+	p.mu.Unlock()
+	due.tell()
+	p.moved(&a)
+	return a.result.AppendInfo, a.result.Err
+}
+
+// MaxBatchBytes is the largest batch that the partition takes now (max.message.bytes).
+func (p *Partition) MaxBatchBytes() int32 { return p.topic.settings().Log.MaxMessageBytes }
+
+// appended is what an append did to the partition.
+type appended struct {
+	result        AppendResult
+	highWatermark ids.Offset
+	moved, stable bool // the high watermark, the last stable offset moved
 }
 
 // appendLocked writes, and moves the high watermark if it may.
-func (p *Partition) appendLocked(batches []byte, o AppendOptions) (info partlog.AppendInfo, moved, stable bool, err error) {
-	if p.retired {
-		return info, false, false, ErrNotLeader
+func (p *Partition) appendLocked(batches []byte, o AppendOptions) (a appended) {
+	a.result.AppendInfo = partlog.AppendInfo{FirstOffset: ids.NoOffset, LastOffset: ids.NoOffset, LogAppendTime: -1, LogStartOffset: ids.NoOffset}
+	log, err := p.writableLocked(o)
+	if err == nil {
+		a.result.AppendInfo, err = log.AppendAsLeader(batches, p.core.role.epoch, o.Origin, p.m.opts.Clock())
+		a.result.LogStartOffset = log.StartOffset()
 	}
-	config := p.topic.settings()
-	if err = p.core.checkAppend(o, config.MinISR); err != nil {
-		return info, false, false, err
-	}
-	log, err := p.openLocked()
 	if err != nil {
-		return info, false, false, err
+		a.result.Err = err
+		a.result.Leader = ids.LeaderAndEpoch{Leader: p.core.role.leader, Epoch: p.core.role.epoch}
+		return a
 	}
-	info, err = log.AppendAsLeader(batches, p.core.role.epoch, o.Origin, p.m.opts.Clock())
-	if err != nil || info.Duplicate {
-		return info, false, false, err
+	if !a.result.Duplicate {
+		a.moved = p.core.appended(a.result.LastOffset + 1)
 	}
-	moved = p.core.appended(info.LastOffset + 1)
-	if moved {
-		stable = p.publishLocked(log, info.FirstUnstableChanged)
+	if a.moved {
+		a.stable = p.publishLocked(log, a.result.FirstUnstableChanged)
 	}
-	return info, moved, stable, nil
+	a.highWatermark = p.core.highWatermark
+	return a
+}
+
+// writableLocked returns the log if o may be appended to it now.
+func (p *Partition) writableLocked(o AppendOptions) (*partlog.Log, error) {
+	if p.retired {
+		return nil, ErrNotLeader
+	}
+	if err := p.core.checkAppend(o, p.topic.settings().MinISR); err != nil {
+		return nil, err
+	}
+	return p.openLocked()
 }
 
 // moved tells everyone who waits that records are readable. When a transaction
 // ended, more became stable than this append's bytes.
-func (p *Partition) moved(hw ids.Offset, bytes int64, stable, txnChanged bool) {
-	if stable && txnChanged {
+func (p *Partition) moved(a *appended) {
+	switch {
+	case !a.moved:
+		return
+	case a.stable && a.result.FirstUnstableChanged:
 		p.Waiters.WakeAll()
-	} else {
-		p.Waiters.Wake(bytes, stable)
+	default:
+		p.Waiters.Wake(int64(a.result.Bytes), a.stable)
 	}
 	if f := p.topic.onHighWatermark; f != nil {
-		f(p.index, hw)
+		f(p.index, a.highWatermark)
 	}
 }
 

@@ -10,12 +10,14 @@ import (
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/logdir"
 	"github.com/gregorbroker/gregor/storage/partlog"
+	"github.com/gregorbroker/gregor/storage/vfs"
 	"go.uber.org/zap"
 )
 
-// Options make a Manager. Node, Logs, Clock and Broker are required.
+// Options make a Manager. Node, FS, Logs, Clock and Broker are required.
 type Options struct {
 	Node   ids.NodeID
+	FS     vfs.FS // that Logs is on
 	Logs   *logdir.Set
 	Clock  func() int64    // ms since 1970
 	Broker *configs.Values // gives topics the values they do not set

@@ -89,7 +89,7 @@ func (p *Partition) DeleteRecords(before ids.Offset) (ids.Offset, error) {
 	if err != nil {
 		return ids.NoOffset, err
 	}
-	if !log.Config().Delete {
+	if c := log.Config(); c.Compact && !c.Delete {
 		return ids.NoOffset, fmt.Errorf("%w: %v", ErrPolicy, p.TP())
 	}
 	if before == ids.NoOffset {
