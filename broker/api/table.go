@@ -2,6 +2,7 @@ package api
 
 import (
 	"github.com/gregorbroker/gregor/broker/fetchsession"
+	"github.com/gregorbroker/gregor/broker/forward"
 	"github.com/gregorbroker/gregor/broker/replica"
 	"github.com/gregorbroker/gregor/protocol/apikey"
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -18,6 +19,11 @@ type Parts struct {
 	Sessions         *fetchsession.Cache
 	Fetch            FetchConfig
 	ProducerIDs      ProducerIDs
+	Cluster          *Cluster              // metadata as clients see it
+	Config           *Config               // this broker's configuration as it is now
+	Forward          *forward.Client       // to the active controller
+	Topics           *forward.TopicCreator // automatic topics
+	Loggers          Loggers               // log levels; nil: none can be altered
 }
 
 // route is one line of the table.
@@ -32,10 +38,24 @@ func routes(p Parts) []route {
 		{apikey.Produce, newProduce(p)},
 		{apikey.Fetch, newFetch(p)},
 		{apikey.ListOffsets, newListOffsets(p)},
+		{apikey.Metadata, metadataHandler(p.Cluster, p.Config, p.Topics)},
+		{apikey.FindCoordinator, findCoordinatorHandler(p.Cluster, p.Topics)},
+		{apikey.ApiVersions, apiVersionsHandler(p.Cluster, p.UnstableVersions)},
+		{apikey.CreateTopics, createTopicsHandler(p.Forward)},
+		{apikey.DeleteTopics, deleteTopicsHandler(p.Forward)},
 		{apikey.DeleteRecords, newDeleteRecords(p)},
 		{apikey.InitProducerId, newInitProducerID(p)},
 		{apikey.OffsetForLeaderEpoch, newOffsetForLeaderEpoch(p)},
+		{apikey.DescribeConfigs, describeConfigsHandler(p.Cluster, p.Config, p.Node, p.Loggers)},
+		{apikey.AlterConfigs, alterConfigsHandler(p.Config, p.Node, p.Forward)},
 		{apikey.DescribeLogDirs, newDescribeLogDirs(p)},
+		{apikey.CreatePartitions, createPartitionsHandler(p.Forward)},
+		{apikey.IncrementalAlterConfigs, incrementalAlterConfigsHandler(p.Config, p.Node, p.Loggers, p.Forward)},
+		{apikey.DescribeQuorum, describeQuorumHandler(p.Forward)},
+		{apikey.UpdateFeatures, updateFeaturesHandler(p.Forward)},
+		{apikey.DescribeCluster, describeClusterHandler(p.Cluster)},
 		{apikey.DescribeProducers, newDescribeProducers(p)},
+		{apikey.ListConfigResources, listConfigResourcesHandler(p.Cluster)},
+		{apikey.DescribeTopicPartitions, describeTopicPartitionsHandler(p.Cluster, p.Config)},
 	}
 }

@@ -44,9 +44,13 @@ type problems struct {
 	listeners, brokers, controllers []Endpoint // set by listenersParse
 }
 
+// requirement is a broken rule that Kafka words "requirement failed: …" when a
+// client breaks it at run time.
+type requirement struct{ error }
+
 func (p *problems) require(ok bool, format string, args ...any) {
 	if !ok {
-		p.errs = append(p.errs, fmt.Errorf(format, args...))
+		p.errs = append(p.errs, requirement{fmt.Errorf(format, args...)})
 	}
 }
 

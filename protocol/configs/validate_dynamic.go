@@ -47,6 +47,9 @@ func ValidateDynamicBroker(static *Values, other, props map[string]string, perBr
 	}
 	now := static.Overlay(layers...)
 	if errs := now.Validate(); len(errs) > 0 {
+		if r, ok := errs[0].(requirement); ok && !strings.HasPrefix(r.Error(), "group.") {
+			return fmt.Errorf("requirement failed: %w", r.error)
+		}
 		return errs[0]
 	}
 	return threadCounts(static.Overlay(other), now)

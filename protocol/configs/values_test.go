@@ -195,7 +195,7 @@ func TestValidateDynamic(t *testing.T) {
 		{"listener.name.plaintext.ssl.keystore.location", "/x", true, ""},
 		{"listener.name.plaintext.ssl.keystore.location", "/x", false, "Cannot update these configs at default cluster level, broker id must be specified: [listener.name.plaintext.ssl.keystore.location]"},
 		{"message.max.bytes", "x", true, "Invalid value x for configuration message.max.bytes: Not a number of type INT"},
-		{"log.retention.ms", "0", true, "log.retention.ms must be unlimited (-1) or, greater than or equal to 1"},
+		{"log.retention.ms", "0", true, "requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1"},
 		{"num.io.threads", "100", false, "Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation failed for num.io.threads=100, value should not be greater than double the current value 8 for configuration Invalid dynamic configuration"},
 		{"some.plugin.key", "x", true, ""},
 	} {
