@@ -192,7 +192,7 @@ func (l *Log) rest() error {
 		l.prods = nil
 	}
 	for _, s := range l.segs {
-		if err := s.Save(true, false); err != nil {
+		if err := saveForRest(s); err != nil {
 			return l.fail("save an index", err)
 		}
 	}
@@ -240,6 +240,15 @@ func (l *Log) flushDue(now int64, cfg *Config) (ids.Offset, bool) {
 		return s.Base, true
 	}
 	return 0, false
+}
+
+func saveForRest(s *segment.Segment) error {
+	if s.Active { // preallocated room must not be taken for batches when the segment is opened again
+		if err := s.Trim(); err != nil {
+			return err
+		}
+	}
+	return s.Save(true, true)
 }
 
 // coolSealed lets go of sealed segments that were not read since the last Tick

@@ -59,7 +59,7 @@ type Log struct {
 	dir segment.Dir
 	// segs is ordered by base; the last one is active. Empty until the first append.
 	segs []*segment.Segment
-	// start ≤ recovered ≤ end. Every record below end is in the file.
+	// start ≤ end and recovered ≤ end. Every record below end is in the file.
 	start, end, recovered ids.Offset
 	lastFlush, lastUse    int64 // ms
 	epochs                *epochs.History

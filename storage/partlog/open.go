@@ -56,6 +56,9 @@ func (l *Log) load(names []vfs.Entry, o Options) error {
 	for _, base := range logs {
 		l.segs = append(l.segs, segment.Existing(&l.dir, base, now))
 	}
+	// What a killed process left need not be on disk, whether it can be read or not.
+	l.namesDirty, l.txnsDirty = !o.CleanShutdown, !o.CleanShutdown
+	l.awake.Store(!o.CleanShutdown)
 	if len(l.segs) > 0 {
 		l.start = max(l.start, l.segs[0].Base)
 		l.end = l.start
@@ -68,7 +71,12 @@ func (l *Log) load(names []vfs.Entry, o Options) error {
 			return err
 		}
 	}
-	l.start = min(l.start, l.end)
+	if l.end < o.LogStartOffset {
+		// The tail that a crash took was below the start already: nothing is left.
+		if err := l.endAt(0, o.LogStartOffset, o.LogStartOffset); err != nil {
+			return err
+		}
+	}
 	changed := l.epochs.TruncateEnd(l.end)
 	if l.epochs.TruncateStart(l.start) || changed {
 		l.epochsDirty = true

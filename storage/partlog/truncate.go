@@ -43,7 +43,17 @@ func (l *Log) TruncateTo(off ids.Offset) error {
 func (l *Log) truncate(off ids.Offset) error {
 	cfg := l.config.Load()
 	i := l.floor(off)
-	if err := l.lowerRecovery(off); err != nil {
+	h, _, found, err := l.segs[i].Position(off, cfg.IndexIntervalBytes)
+	if err != nil {
+		return err
+	}
+	if found && h.Base < off {
+		if off = h.Base; off < l.start {
+			return l.restartAt(l.start) // nothing at or above the start is left
+		}
+		// A batch cut in the middle goes whole, for a follower to fetch again.
+	}
+	if err := l.lower(off); err != nil {
 		return err
 	}
 	for n := len(l.segs) - 1; n > i; n-- {
@@ -53,13 +63,12 @@ func (l *Log) truncate(off ids.Offset) error {
 		}
 		l.segs = l.segs[:n:n]
 	}
-	next, err := l.segs[i].TruncateTo(off, cfg.IndexIntervalBytes)
-	if err != nil {
+	if _, err := l.segs[i].TruncateTo(off, cfg.IndexIntervalBytes); err != nil {
 		return err
 	}
 	l.segs[i].Active, l.unverified = true, false
 	l.hints = nil
-	l.end = l.cutEnd(off, next)
+	l.end = off
 	if err := l.dropSnapshots(func(o ids.Offset) bool { return o > l.end }); err != nil {
 		return err
 	}
@@ -68,28 +77,18 @@ func (l *Log) truncate(off ids.Offset) error {
 	return errors.Join(l.saveEpochs(), l.syncNames())
 }
 
-// cutEnd is the log's end after a truncation to off: off, or the base of the
-// batch that was cut in the middle, so that a follower fetches all of it again.
-// next is the offset after the last batch kept.
-func (l *Log) cutEnd(off, next ids.Offset) ids.Offset {
-	if l.config.Load().Compact {
-		return off // a gap in front of off tells nothing
-	}
-	return min(off, max(next, l.start))
-}
-
-// lowerRecovery moves the recovery point down before anything is cut, also on disk.
-func (l *Log) lowerRecovery(off ids.Offset) error {
+// lower moves recovery point and start down before anything is cut, also on disk.
+func (l *Log) lower(off ids.Offset) error {
 	l.truncations++
 	l.use()
-	if off >= l.recovered {
+	if off >= l.recovered && off >= l.start {
 		return nil
 	}
-	l.recovered = off
+	l.recovered, l.start = min(l.recovered, off), min(l.start, off)
 	if l.lowered == nil {
 		return nil
 	}
-	l.mu.Unlock() // the checkpoint asks for RecoveryPoint
+	l.mu.Unlock() // the checkpoint asks for both; wmu keeps writers out
 	err := l.lowered()
 	l.mu.Lock()
 	return err
@@ -109,7 +108,7 @@ func (l *Log) TruncateFullyAndStartAt(off ids.Offset) error {
 }
 
 func (l *Log) restartAt(off ids.Offset) error {
-	if err := l.lowerRecovery(min(off, l.recovered)); err != nil {
+	if err := l.lower(off); err != nil {
 		return l.fail("truncate", err)
 	}
 	old := l.segs
@@ -174,7 +173,6 @@ func (l *Log) AdvanceStartOffset(off ids.Offset) (bool, error) {
 
 func (l *Log) moveStart(off ids.Offset) {
 	l.start = off
-	l.recovered = max(l.recovered, min(off, l.end))
 	if l.epochs.TruncateStart(off) {
 		l.epochsDirty = true
 	}

@@ -406,7 +406,8 @@ func (s *Segment) Save(sync, sealed bool) error {
 	return h.times.save(s.dir.FS, s.name(TimeSuffix), sync)
 }
 
-// Trim cuts the file to its valid bytes (preallocated space).
+// Trim cuts the file to its valid bytes (preallocated space), durably: nobody
+// looks at the end of a sealed segment again.
 func (s *Segment) Trim() error {
 	f, err := s.Log()
 	if err != nil {
@@ -415,7 +416,10 @@ func (s *Segment) Trim() error {
 	if size, err := f.Size(); err != nil || size == s.size {
 		return err
 	}
-	return f.Truncate(s.size)
+	if err := f.Truncate(s.size); err != nil {
+		return err
+	}
+	return f.Sync()
 }
 
 // Cool drops open files and loaded indexes. What is unsaved must be saved before.
