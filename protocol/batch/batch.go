@@ -78,9 +78,11 @@ const (
 var (
 	// ErrIncomplete: the buffer ends within a batch.
 	ErrIncomplete = errors.New("incomplete record batch")
-	// ErrCorrupt: the sizes cannot be those of a batch, the CRC does not match
-	// or the records do not decompress.
+	// ErrCorrupt: the sizes cannot be those of a batch, or the CRC does not match.
 	ErrCorrupt = errors.New("corrupt record batch")
+	// ErrDecompress: the records do not decompress, or there is no such codec.
+	// (Kafka has no code of its own for that: it answers UNKNOWN_SERVER_ERROR.)
+	ErrDecompress = errors.New("record batch does not decompress")
 	// ErrMagic: the message format is not version 2.
 	ErrMagic = errors.New("unsupported message format")
 	// ErrInvalid: whole, but with contents that contradict each other.
@@ -281,7 +283,7 @@ func (v View) Check() error {
 	count, delta := v.Count(), v.LastOffsetDelta()
 	switch {
 	case !v.Codec().Valid():
-		return fmt.Errorf("%w: codec %d", ErrCorrupt, v.Codec())
+		return fmt.Errorf("%w: codec %d", ErrDecompress, v.Codec())
 	case count < 0 || delta < 0:
 		return fmt.Errorf("%w: count %d, last offset delta %d", ErrInvalid, count, delta)
 	case int64(count) > int64(delta)+1:

@@ -82,7 +82,7 @@ func Compress(dst []byte, c Codec, level int, src []byte) ([]byte, error) {
 
 // Decompress appends src, decompressed, to dst: at most limit bytes, beyond
 // which it fails with ErrTooLarge having allocated no more than about twice
-// the limit. Bytes that do not decompress are ErrCorrupt.
+// the limit. Bytes that do not decompress are ErrDecompress.
 func Decompress(dst []byte, c Codec, src []byte, limit int64) ([]byte, error) {
 	switch c {
 	case None:
@@ -99,14 +99,14 @@ func Decompress(dst []byte, c Codec, src []byte, limit int64) ([]byte, error) {
 	case Zstd:
 		return decompressZstd(dst, src, limit)
 	}
-	return dst, fmt.Errorf("%w: %v", ErrCorrupt, c)
+	return dst, fmt.Errorf("%w: %v", ErrDecompress, c)
 }
 
 func tooLarge(c Codec, limit int64) error {
 	return fmt.Errorf("%w: %v, more than %d bytes", ErrTooLarge, c, limit)
 }
 
-func corrupt(c Codec, err error) error { return fmt.Errorf("%w: %v: %w", ErrCorrupt, c, err) }
+func corrupt(c Codec, err error) error { return fmt.Errorf("%w: %v: %w", ErrDecompress, c, err) }
 
 // appendWriter lets a compressor write behind a slice.
 type appendWriter struct{ b []byte }

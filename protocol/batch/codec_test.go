@@ -71,7 +71,7 @@ func TestLevels(t *testing.T) {
 	if _, err := Compress(nil, 5, 0, nil); !errors.Is(err, ErrInvalid) {
 		t.Errorf("codec 5: %v", err)
 	}
-	if _, err := Decompress(nil, 5, nil, 1); !errors.Is(err, ErrCorrupt) {
+	if _, err := Decompress(nil, 5, nil, 1); !errors.Is(err, ErrDecompress) {
 		t.Errorf("codec 5: %v", err)
 	}
 }
@@ -87,7 +87,7 @@ func TestBombs(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			_, err := Decompress(nil, c, one, limit)
 			runtime.ReadMemStats(&after)
-			if !errors.Is(err, ErrTooLarge) && !errors.Is(err, ErrCorrupt) {
+			if !errors.Is(err, ErrTooLarge) && !errors.Is(err, ErrDecompress) {
 				t.Errorf("%v: %v", c, err)
 			}
 			// Twice the limit for the output, and the coders themselves.
@@ -121,10 +121,10 @@ func TestDamagedStreams(t *testing.T) {
 			}
 		}
 		junk := append(bytes.Clone(packed), "junk behind the stream"...)
-		if _, err := Decompress(nil, c, junk, 1<<20); !errors.Is(err, ErrCorrupt) {
+		if _, err := Decompress(nil, c, junk, 1<<20); !errors.Is(err, ErrDecompress) {
 			t.Errorf("%v: trailing junk: %v", c, err)
 		}
-		if _, err := Decompress(nil, c, nil, 1<<20); err != nil && !errors.Is(err, ErrCorrupt) {
+		if _, err := Decompress(nil, c, nil, 1<<20); err != nil && !errors.Is(err, ErrDecompress) {
 			t.Errorf("%v: nothing: %v", c, err)
 		}
 	}
@@ -155,7 +155,7 @@ func TestSnappyForms(t *testing.T) {
 		}
 	}
 	// A block of five bytes that claims four gigabytes.
-	if _, err := Decompress(nil, Snappy, []byte{0xff, 0xff, 0xff, 0xff, 0x0f}, 1<<40); !errors.Is(err, ErrCorrupt) {
+	if _, err := Decompress(nil, Snappy, []byte{0xff, 0xff, 0xff, 0xff, 0x0f}, 1<<40); !errors.Is(err, ErrDecompress) {
 		t.Errorf("lying block: %v", err)
 	}
 }

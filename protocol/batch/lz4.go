@@ -47,7 +47,7 @@ func decompressLz4(dst, src []byte, limit int64) ([]byte, error) {
 	r.dec.Reset(&r.in)
 	out, err := drain(dst, Lz4, r.dec, limit)
 	if err == nil && r.in.Len() > 0 {
-		return dst, fmt.Errorf("%w: lz4: %d bytes behind the frame", ErrCorrupt, r.in.Len())
+		return dst, fmt.Errorf("%w: lz4: %d bytes behind the frame", ErrDecompress, r.in.Len())
 	}
 	return out, err
 }

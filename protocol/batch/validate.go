@@ -1,7 +1,5 @@
 package batch
 
-import "fmt"
-
 // Info is what Validate learns of a batch's records.
 type Info struct {
 	// MaxTimestamp is the largest timestamp, NoTimestamp if no record has one.
@@ -14,16 +12,17 @@ type Info struct {
 	// NullKey is the index of the first record without a key, -1 if all have
 	// one. A compacted topic takes no such record.
 	NullKey int32
-	// Contiguous: the offset deltas are 0, 1, 2 … If not, the batch must be
-	// written anew, because readers count on it.
+	// Contiguous: the offset deltas are 0, 1, 2 … If not, no offset in the batch
+	// can be trusted, not even MaxTimestampDelta. Kafka writes such a batch anew
+	// if it is compressed, and stores it as it is if not.
 	Contiguous bool
 	// Size is the size of the records without compression, in bytes.
 	Size int
 }
 
 // Validate walks through the records, decompressing them within budget, and
-// keeps none: their number is the header's, every length fits, nothing is left
-// over. It allocates nothing once the pools are warm.
+// keeps none: their number is the header's, every length fits, and nothing is
+// left over. It allocates nothing once the pools are warm.
 func (v View) Validate(budget int64) (Info, error) {
 	var it Iterator
 	if err := it.Reset(v, budget); err != nil {
@@ -46,9 +45,6 @@ func (it *Iterator) validate() (Info, error) {
 		}
 		if !it.finish(h.end) {
 			return info, it.err
-		}
-		if r.OffsetDelta < 0 || r.OffsetDelta > it.view.LastOffsetDelta() {
-			return info, fmt.Errorf("%w: record %d: offset delta %d beyond %d", ErrInvalid, i, r.OffsetDelta, it.view.LastOffsetDelta())
 		}
 		info.add(&r, i)
 	}

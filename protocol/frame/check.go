@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gregorbroker/gregor/protocol/apikey"
 )
@@ -34,6 +35,7 @@ var (
 	errNull    = errors.New("null where none may be")
 	errTags    = errors.New("too many tagged fields")
 	errTagSize = errors.New("tagged field of a wrong size")
+	errTag     = errors.New("tagged field of another version")
 	errBudget  = errors.New("over the budget")
 )
 
@@ -248,6 +250,10 @@ func (s *scan) tags(sec *tagSection) {
 		if t := sec.find(tag); t != nil {
 			s.tagged(t, int(size))
 			continue
+		}
+		if sec != nil && slices.Contains(sec.other, tag) {
+			s.fail(errTag)
+			return
 		}
 		s.unknownTag(int(size), first)
 		first = false

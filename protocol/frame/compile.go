@@ -38,8 +38,13 @@ const (
 	opStruct               // in place; if nullable behind a byte, -1 null
 )
 
-// tagSection has the tagged fields that are known, by position.
-type tagSection struct{ known []tagged }
+// tagSection has the tagged fields that are known, by position, and the tags
+// that only other versions have. kmsg reads those too, whatever the version, so
+// they must not pass for unknown bytes that cost little.
+type tagSection struct {
+	known []tagged
+	other []uint32
+}
 
 type tagged struct {
 	tag uint32
@@ -71,6 +76,11 @@ func compile(fields []schema.Field, version int16, flexible bool) *shape {
 		o := compileField(f, version, flexible)
 		s.cost += fieldCost(f, o.elem)
 		switch {
+		case s.tags != nil && f.Tag >= 0 && !f.TaggedIn(version):
+			s.tags.other = append(s.tags.other, uint32(f.Tag))
+			if f.Versions.Has(version) {
+				s.add(o)
+			}
 		case !f.Versions.Has(version):
 		case f.TaggedIn(version):
 			s.tags.known = append(s.tags.known, tagged{uint32(f.Tag), o.kind == opStruct && o.nullable, valueShape(o)})

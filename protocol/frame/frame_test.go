@@ -184,14 +184,14 @@ func TestHeaderRoundTrip(t *testing.T) {
 
 func TestHeaderErrors(t *testing.T) {
 	cases := map[string]error{
-		"":                                 ErrMalformed,
-		"\x00\x03\x00\x00\x00\x00\x00":     ErrMalformed,          // short
-		"\x00\x04\x00\x00\x00\x00\x00\x01": ErrUnsupportedKey,     // LeaderAndIsr
-		"\x00\x5d\x00\x00\x00\x00\x00\x01": ErrUnsupportedKey,     // 93
-		"\xff\xff\x00\x00\x00\x00\x00\x01": ErrUnsupportedKey,     // -1
-		"\x00\x00\x00\x02\x00\x00\x00\x01": ErrUnsupportedVersion, // Produce 2
-		"\x00\x03\x00\x0e\x00\x00\x00\x01": ErrUnsupportedVersion, // Metadata 14
-		"\x00\x03\x00\x00\x00\x00\x00\x01\x00\x05abc":                     ErrMalformed, // client id too long
+		"":                                            ErrMalformed,
+		"\x00\x03\x00\x00\x00\x00\x00":                ErrMalformed,          // short
+		"\x00\x04\x00\x00\x00\x00\x00\x01":            ErrUnsupportedKey,     // LeaderAndIsr
+		"\x00\x5d\x00\x00\x00\x00\x00\x01":            ErrUnsupportedKey,     // 93
+		"\xff\xff\x00\x00\x00\x00\x00\x01":            ErrUnsupportedKey,     // -1
+		"\x00\x00\x00\x02\x00\x00\x00\x01":            ErrUnsupportedVersion, // Produce 2
+		"\x00\x03\x00\x0e\x00\x00\x00\x01":            ErrUnsupportedVersion, // Metadata 14
+		"\x00\x03\x00\x00\x00\x00\x00\x01\x00\x05abc": ErrMalformed,          // client id too long
 		"\x00\x03\x00\x0c\x00\x00\x00\x01\xff\xff\x80\x80\x80\x80\x08":     ErrMalformed, // 2^31 tags
 		"\x00\x03\x00\x0c\x00\x00\x00\x01\xff\xff\x80\x80\x80\x80\x80\x01": ErrMalformed, // varint of six bytes
 	}
@@ -240,6 +240,12 @@ func TestHostileBodies(t *testing.T) {
 		if err := Check(c.h, c.body); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
+	}
+	// Tag 0 of a fetch response is NodeEndpoints from version 16 on; kmsg reads it
+	// in every version.
+	early := append([]byte("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x01\x00"), 1, 0)
+	if _, err := check(response, apikey.Fetch, 13, early, 1<<20); !errors.Is(err, ErrMalformed) {
+		t.Errorf("a tag of a later version: %v", err)
 	}
 	// Three bytes a topic, decoded to eighty.
 	big := append([]byte{0x80, 0x80, 0x80, 0x04}, bytes.Repeat([]byte{1, 0}, 8<<20)...)

@@ -41,15 +41,29 @@ func (w *writer) fields(dst []byte, fields []schema.Field) []byte {
 		return dst
 	}
 	if w.unknown && w.rnd.IntN(4) == 0 {
-		tags[uint32(100+w.rnd.IntN(1000))] = []byte("unknown")
+		if tag := uint32(w.rnd.IntN(30)); w.rnd.IntN(2) == 0 && !has(fields, tag) {
+			tags[tag] = nil // a tag that kmsg would read for one of its own fails on this
+		} else {
+			tags[100+tag] = []byte("unknown")
+		}
 	}
 	dst = wire.AppendUvarint(dst, uint32(len(tags)))
-	for tag := uint32(0); tag < 1200; tag++ {
+	for tag := uint32(0); tag < 200; tag++ {
 		if v, ok := tags[tag]; ok {
 			dst = append(wire.AppendUvarint(wire.AppendUvarint(dst, tag), uint32(len(v))), v...)
 		}
 	}
 	return dst
+}
+
+// has tells whether a version of the fields has the tag.
+func has(fields []schema.Field, tag uint32) bool {
+	for i := range fields {
+		if fields[i].Tag == int(tag) {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *writer) tagValue(f *schema.Field) []byte {
