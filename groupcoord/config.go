@@ -6,7 +6,7 @@ import "strconv"
 // are in milliseconds.
 type Config struct {
 	OffsetsPartitions      int32 // offsets.topic.num.partitions
-	OffsetsReplication     int16 // offsets.topic.replication.factor
+	OffsetsReplication     int32 // offsets.topic.replication.factor
 	OffsetsSegmentBytes    int32 // offsets.topic.segment.bytes
 	OffsetsCompression     int32 // offsets.topic.compression.codec: 0 none … 4 zstd
 	OffsetMetadataMaxBytes int32 // offset.metadata.max.bytes

@@ -24,6 +24,7 @@ type Parts struct {
 	Forward          *forward.Client       // to the active controller
 	Topics           *forward.TopicCreator // automatic topics
 	Loggers          Loggers               // log levels; nil: none can be altered
+	Groups           Groups                // the group coordinator
 }
 
 // route is one line of the table.
@@ -39,7 +40,15 @@ func routes(p Parts) []route {
 		{apikey.Fetch, newFetch(p)},
 		{apikey.ListOffsets, newListOffsets(p)},
 		{apikey.Metadata, metadataHandler(p.Cluster, p.Config, p.Topics)},
+		{apikey.OffsetCommit, newOffsetCommit(p.Groups)},
+		{apikey.OffsetFetch, newOffsetFetch(p.Groups)},
 		{apikey.FindCoordinator, findCoordinatorHandler(p.Cluster, p.Topics)},
+		{apikey.JoinGroup, newJoinGroup(p.Groups)},
+		{apikey.Heartbeat, newHeartbeat(p.Groups)},
+		{apikey.LeaveGroup, newLeaveGroup(p.Groups)},
+		{apikey.SyncGroup, newSyncGroup(p.Groups)},
+		{apikey.DescribeGroups, newDescribeGroups(p.Groups)},
+		{apikey.ListGroups, newListGroups(p.Groups)},
 		{apikey.ApiVersions, apiVersionsHandler(p.Cluster, p.UnstableVersions)},
 		{apikey.CreateTopics, createTopicsHandler(p.Forward)},
 		{apikey.DeleteTopics, deleteTopicsHandler(p.Forward)},
@@ -51,6 +60,8 @@ func routes(p Parts) []route {
 		{apikey.DescribeLogDirs, newDescribeLogDirs(p)},
 		{apikey.CreatePartitions, createPartitionsHandler(p.Forward)},
 		{apikey.IncrementalAlterConfigs, incrementalAlterConfigsHandler(p.Config, p.Node, p.Loggers, p.Forward)},
+		{apikey.DeleteGroups, newDeleteGroups(p.Groups)},
+		{apikey.OffsetDelete, newOffsetDelete(p.Groups)},
 		{apikey.DescribeQuorum, describeQuorumHandler(p.Forward)},
 		{apikey.UpdateFeatures, updateFeaturesHandler(p.Forward)},
 		{apikey.DescribeCluster, describeClusterHandler(p.Cluster)},
