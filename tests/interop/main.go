@@ -31,6 +31,7 @@ var (
 	against = flag.String("against", "gregor", "gregor, or apache to prove the cases themselves")
 	only    = flag.String("run", "", "run the cases whose name matches this regular expression")
 	binary  = flag.String("binary", "", "gregor's binary (default bin/gregor)")
+	record  = flag.Bool("record", false, "only write Apache Kafka's answers into tests/twin/testdata and tests/wire/testdata")
 	count   = flag.Int("records", 100_000, "records of each client round trip")
 )
 
@@ -40,11 +41,17 @@ func main() {
 	if err != nil {
 		fatal(err)
 	}
-	s := &suite{cache: filepath.Join(root, ".cache"), filter: regexp.MustCompile(*only)}
+	s := &suite{root: root, cache: filepath.Join(root, ".cache"), filter: regexp.MustCompile(*only)}
 	if m := apache.Missing(); m != "" {
 		fmt.Printf("missing: %s, so nothing of Apache Kafka can run: all but kcat and the non-Java clients is skipped\n", m)
 	} else if s.home, err = apache.Fetch(s.cache); err != nil {
 		fatal(err)
+	}
+	if *record {
+		if err := s.recordKafka(); err != nil {
+			fatal(err)
+		}
+		return
 	}
 	srv, err := s.start(root)
 	if err != nil {
@@ -91,7 +98,7 @@ func fatal(err error) {
 
 // suite counts cases and holds what they share.
 type suite struct {
-	cache                   string
+	root, cache             string
 	home                    apache.Home
 	srv                     *node.Server
 	filter                  *regexp.Regexp

@@ -14,7 +14,7 @@ function kafkajs() {
   const kafka = new Kafka({ clientId: 'interop', brokers: [bootstrap], logLevel: logLevel.ERROR });
   return {
     producer: () => kafka.producer({ idempotent: true, maxInFlightRequests: 1 }),
-    consumer: (groupId) => kafka.consumer({ groupId }),
+    consumer: (groupId) => kafka.consumer({ groupId, maxWaitTimeInMs: 200 }),
     subscribe: { fromBeginning: true },
     run: { autoCommit: false },
     send: (topic, codec, messages) => ({ topic, messages, acks: -1, compression: CompressionTypes[names[codec]] }),

@@ -1,0 +1,66 @@
+package twin
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// Allowed is a difference that stays. Title and Path are regular expressions
+// over the heading and the path of a line; both must match somewhere.
+type Allowed struct{ Title, Path, Reason string }
+
+// allowed is every difference between gregor and Apache Kafka that is meant, or
+// that is known and stays for now. The reasons are printed in
+// docs/COMPATIBILITY.md. Keys that gregor does not serve are not compared and
+// need no entry here.
+var allowed = []Allowed{
+	{`^ApiVersions `, `ApiKeys\[`, "gregor advertises a key when it serves it; the keys that are not served yet are in the table above"},
+	{`^DescribeConfigs `, `\["(java|jvm)`, "there is no Java virtual machine"},
+}
+
+type matcher struct {
+	title, path *regexp.Regexp
+	Allowed
+}
+
+func matchers() []matcher {
+	ms := make([]matcher, 0, len(allowed))
+	for _, a := range allowed {
+		ms = append(ms, matcher{regexp.MustCompile(a.Title), regexp.MustCompile(a.Path), a})
+	}
+	return ms
+}
+
+// Judge splits differences into those that nobody has explained and, by
+// reason, those that are allowed.
+func Judge(diffs []Diff) (unexplained []Diff, explained map[string][]Diff) {
+	ms := matchers()
+	explained = map[string][]Diff{}
+next:
+	for _, d := range diffs {
+		for _, m := range ms {
+			if m.title.MatchString(d.Title) && m.path.MatchString(d.Path) {
+				explained[m.Reason] = append(explained[m.Reason], d)
+				continue next
+			}
+		}
+		unexplained = append(unexplained, d)
+	}
+	return unexplained, explained
+}
+
+// Unused returns the entries that matched nothing, which must go: a list that
+// only grows hides what it was made to show. Entries about ApiVersions stay as
+// long as a key is missing.
+func Unused(diffs []Diff) (out []string) {
+	for _, m := range matchers() {
+		used := false
+		for _, d := range diffs {
+			used = used || m.title.MatchString(d.Title) && m.path.MatchString(d.Path)
+		}
+		if !used {
+			out = append(out, fmt.Sprintf("%s / %s: %s", m.Allowed.Title, m.Allowed.Path, m.Reason))
+		}
+	}
+	return out
+}

@@ -1,0 +1,10 @@
+package twin
+
+import "slices"
+
+// Scripts are all questions, by key. To add one, append to the list of its
+// file; then record Kafka's answers (see Record) and read the new lines of
+// testdata before trusting them.
+func Scripts() []Script {
+	return slices.Concat(produceScripts(), fetchScripts(), offsetScripts(), metadataScripts(), groupScripts(), offsetStoreScripts(), topicScripts(), configScripts(), clusterScripts())
+}
