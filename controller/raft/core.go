@@ -295,3 +295,11 @@ func (c *Core) committedVoters() bool {
 	n := len(c.log.Voters)
 	return n > 0 && c.log.Voters[n-1].Offset < c.hw
 }
+
+// EpochStart is where the epoch of this leader begins; NoOffset for others.
+func (c *Core) EpochStart() ids.Offset {
+	if l, ok := c.role.(*leader); ok {
+		return l.epochStart
+	}
+	return ids.NoOffset
+}

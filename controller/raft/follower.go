@@ -100,10 +100,8 @@ func (s *follower) pollFetch(c *Core, now int64) int64 {
 	case s.download != nil && s.download.complete:
 		return never
 	}
-	for _, other := range c.peers {
-		if other.call != 0 && !c.timedOut(other, now) {
-			return other.sentAt + c.cfg.RequestTimeout
-		}
+	if busy := c.underWay(now); busy > now {
+		return busy
 	}
 	var body Body = c.fetchRequest()
 	if d := s.download; d != nil {

@@ -92,6 +92,7 @@ func (l *leader) openEpoch(c *Core) {
 }
 
 func (l *leader) appendControl(c *Core, ctl *Control) (last ids.Offset) {
+	ctl.place(c.log.End)
 	last = c.log.End + ids.Offset(ctl.Count()) - 1
 	c.appendEntry(Entry{Base: c.log.End, Last: last, Epoch: c.hard.Epoch, Control: ctl})
 	return last
@@ -163,10 +164,27 @@ func (l *leader) replica(c *Core, key ReplicaKey) *progress {
 	}
 	p := l.replicas[key]
 	if p == nil {
+		l.forgetSilent(c)
 		p = &progress{key: key, end: ids.NoOffset, lastFetch: -1, lastCaughtUp: -1}
 		l.replicas[key] = p
 	}
 	return p
+}
+
+// forgetSilent keeps those who come and go from filling the memory of a long-lived leader.
+func (l *leader) forgetSilent(c *Core) {
+	if len(l.replicas) < 64 {
+		return
+	}
+	latest := int64(0)
+	for _, p := range l.replicas {
+		latest = max(latest, p.lastFetch)
+	}
+	for key, p := range l.replicas {
+		if !c.log.lastVoters().Contains(key) && latest-p.lastFetch >= observerTimeout {
+			delete(l.replicas, key)
+		}
+	}
 }
 
 // localAppended takes note that its own log is on disk up to its end.

@@ -16,12 +16,26 @@ type Entry struct {
 	Control    *Control // nil for batches of metadata records
 }
 
-// Control is what the quorum's own records in a control batch say. One record
-// each, in this order.
+// Control is what the quorum's own records in a control batch say. The core writes one
+// record each, in this order.
 type Control struct {
 	LeaderChange *LeaderChange
 	KRaftVersion *int16
 	Voters       *VoterSet
+	// KRaftAt and VotersAt are the offsets of those two records.
+	KRaftAt, VotersAt ids.Offset
+}
+
+// place sets the offsets for a batch at base.
+func (c *Control) place(base ids.Offset) {
+	if c.LeaderChange != nil {
+		base++
+	}
+	if c.KRaftVersion != nil {
+		c.KRaftAt = base
+		base++
+	}
+	c.VotersAt = base
 }
 
 // Count is the number of records.
@@ -159,16 +173,11 @@ func (l *raftLog) append(e Entry) {
 		l.Epochs = append(l.Epochs, EpochStart{e.Epoch, e.Base})
 	}
 	if c := e.Control; c != nil {
-		at := e.Base
-		if c.LeaderChange != nil {
-			at++
-		}
 		if c.KRaftVersion != nil {
-			l.KRaft = append(l.KRaft, KRaftAt{at, *c.KRaftVersion})
-			at++
+			l.KRaft = append(l.KRaft, KRaftAt{c.KRaftAt, *c.KRaftVersion})
 		}
 		if c.Voters != nil {
-			l.Voters = append(l.Voters, VotersAt{at, *c.Voters})
+			l.Voters = append(l.Voters, VotersAt{c.VotersAt, *c.Voters})
 		}
 	}
 	l.End = e.Last + 1

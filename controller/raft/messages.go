@@ -118,7 +118,8 @@ type FetchReply struct {
 	Read     bool
 	ReadFrom ids.Offset
 	MaxBytes int32
-	// Entries, on the follower: the batches of the reply, checked and contiguous.
+	Data     []byte // the batches as they travel; of no concern to the core
+	// Entries, on the follower: the batches of Data, checked by the driver.
 	Entries []Entry
 }
 

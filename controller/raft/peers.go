@@ -9,6 +9,7 @@ type peer struct {
 	call         uint64 // under way; 0 = none
 	sentAt       int64
 	backoffUntil int64
+	failures     int // in a row
 }
 
 func (p *peer) reset() { *p = peer{} }
@@ -60,10 +61,28 @@ func (c *Core) expected(m Message, now int64) bool {
 		return false
 	}
 	p.call = 0
-	if _, failed := m.Body.(Unreachable); failed {
-		p.backoffUntil = now + c.cfg.RetryBackoff
+	if _, failed := m.Body.(Unreachable); !failed {
+		p.failures = 0
+		return true
 	}
+	p.failures = min(p.failures+1, maxBackoffSteps)
+	p.backoffUntil = now + c.cfg.RetryBackoff<<(p.failures-1)
 	return true
+}
+
+// A line that fails again and again is tried ever less often: 32 times the
+// first backoff (0.64 s by default) in the end.
+const maxBackoffSteps = 6
+
+// underWay tells until when the requests under way may take, 0 without any.
+func (c *Core) underWay(now int64) int64 {
+	var until int64
+	for _, p := range c.peers {
+		if p.call != 0 && !c.timedOut(p, now) {
+			until = max(until, p.sentAt+c.cfg.RequestTimeout)
+		}
+	}
+	return until
 }
 
 // retryLater keeps a line quiet after an answer that helped nobody.

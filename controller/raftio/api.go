@@ -1,4 +1,3 @@
-// Package raftio drives controller/raft over a disk and a network.
 package raftio
 
 import (
@@ -21,6 +20,8 @@ var (
 	ErrClosed = errors.New("raft node is closed")
 	// ErrBatchTooLarge: the records of one Append do not fit into one batch.
 	ErrBatchTooLarge = errors.New("records exceed the largest metadata batch")
+	// ErrInvalidKRaftVersion: kraft.version cannot be set to this level now.
+	ErrInvalidKRaftVersion = errors.New("invalid kraft.version update")
 	// ErrSnapshotNotAllowed: the position is not committed, or older than the latest snapshot.
 	ErrSnapshotNotAllowed = errors.New("no snapshot can be made at this position")
 )
