@@ -221,8 +221,18 @@ func (s *scan) array(o *op) {
 
 func (s *scan) structure(o *op) {
 	if o.nullable {
-		present := s.at < len(s.buf) && int8(s.buf[s.at]) >= 0
-		if s.skip(1); !present {
+		if s.left() == 0 {
+			s.fail(errShort)
+			return
+		}
+		mark := int8(s.buf[s.at])
+		s.at++
+		if mark < 0 {
+			// Kafka takes any negative byte for null and writes -1; kmsg takes
+			// only that.
+			if mark != -1 {
+				s.fail(errNull)
+			}
 			return
 		}
 		s.charge(o.elem.cost)
