@@ -65,20 +65,18 @@ func (c *Conn) nextCall() (*Call, error) {
 	return call, nil
 }
 
-// frameSize reads the size prefix, and the key behind it into the buffer.
+// frameSize reads the size prefix, and the header's first bytes into the buffer.
 func (c *Conn) frameSize() (int32, error) {
 	in := &c.in
-	if err := c.buffered(4 + minFrame); err != nil {
-		if in.w-in.r >= 4 { // say what is wrong rather than that more was expected
-			if size := int32(binary.BigEndian.Uint32(in.buf[in.r:])); size < minFrame {
-				return 0, fmt.Errorf("%w: %d", ErrFrameSize, size)
-			}
-		}
+	if err := c.buffered(4); err != nil {
 		return 0, err
 	}
 	size := int32(binary.BigEndian.Uint32(in.buf[in.r:]))
 	if size < minFrame || size > c.maxFrame() {
 		return 0, fmt.Errorf("%w: %d, at most %d", ErrFrameSize, size, c.maxFrame())
+	}
+	if err := c.buffered(4 + minFrame); err != nil {
+		return 0, err
 	}
 	in.r += 4
 	return size, nil

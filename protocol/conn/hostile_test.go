@@ -1,0 +1,302 @@
+package conn
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gregorbroker/gregor/protocol/apikey"
+)
+
+var echo = HandlerFunc(func(c *Call) {
+	if _, err := c.Request(); err != nil {
+		c.Close(err)
+		return
+	}
+	answer(c)
+})
+
+// Each of these costs its own connection and nothing else.
+func TestHostileFrames(t *testing.T) {
+	size := func(n uint32, rest string) string { return string(binary.BigEndian.AppendUint32(nil, n)) + rest }
+	header := func(s string) string { return size(uint32(len(s)), s) }
+	cases := map[string]string{
+		"size 0":                       size(0, ""),
+		"size -1":                      size(1<<32-1, "xxxxxxxxxxxx"),
+		"size 2^31-1":                  size(1<<31-1, "\x00\x03\x00\x01\x00\x00\x00\x01"),
+		"size of header less one":      size(7, "\x00\x03\x00\x01\x00\x00\x00"),
+		"size above the limit":         size(1<<20+1, "\x00\x03\x00\x01\x00\x00\x00\x01"),
+		"http":                         "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"tls":                          "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03aaaaaaaaaa",
+		"unknown key":                  header("\x7f\xff\x00\x00\x00\x00\x00\x01\xff\xff"),
+		"negative key":                 header("\xff\xff\x00\x00\x00\x00\x00\x01\xff\xff"),
+		"unknown version":              header("\x00\x03\x00\x63\x00\x00\x00\x01\xff\xff"),
+		"negative version":             header("\x00\x03\xff\xff\x00\x00\x00\x01\xff\xff"),
+		"client id longer than all":    header("\x00\x03\x00\x01\x00\x00\x00\x01\x7f\xff"),
+		"client id of length -2":       header("\x00\x03\x00\x01\x00\x00\x00\x01\xff\xfe"),
+		"tag bomb in the header":       header("\x00\x03\x00\x0c\x00\x00\x00\x01\xff\xff\xff\xff\xff\xff\x0f" + strings.Repeat("\x00", 1000)),
+		"array of 2^31-1 topics":       header("\x00\x03\x00\x01\x00\x00\x00\x01\xff\xff\x7f\xff\xff\xff"),
+		"tag bomb in the body":         header("\x00\x03\x00\x0c\x00\x00\x00\x01\xff\xff\x00\x00\x01\x00\xff\xff\xff\xff\x0f" + strings.Repeat("\x00", 1000)),
+		"overlong varint":              header("\x00\x03\x00\x0c\x00\x00\x00\x01\xff\xff\x80\x80\x80\x80\x80\x80\x80\x01"),
+		"produce, topics beyond frame": header("\x00\x00\x00\x03\x00\x00\x00\x01\xff\xff\xff\xff\xff\xff\x00\x00\x00\x01\x00\x00\xff\xff"),
+	}
+	_, dial := serve(t, echo, Limits{MaxFrame: 1 << 20}, Options{})
+	good := dial()
+	for name, raw := range cases {
+		t.Run(name, func(t *testing.T) {
+			bad := dial()
+			bad.Write([]byte(raw))
+			mustBeClosed(t, bad)
+			good.Write(request(apikey.Metadata, 1, 1, 0, 0, 0, 0))
+			readReply(t, good)
+		})
+	}
+}
+
+// A length costs nothing until its bytes arrive.
+func TestClaimedLengthsCostNothing(t *testing.T) {
+	_, dial := serve(t, echo, Limits{}, Options{})
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	const n = 50
+	for range n {
+		c := dial()
+		// 100 MiB each are announced, in a Produce and so in pooled memory.
+		c.Write([]byte("\x06\x3f\xff\xff\x00\x00\x00\x03\x00\x00\x00\x01\xff\xff"))
+	}
+	waitUntil(t, func() bool { return countGoroutinesIn("readFull") == n })
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > n*(firstGrant*2+16<<10) {
+		t.Fatalf("%d connections that announced 100 MiB each hold %d KiB", n, grown>>10)
+	}
+}
+
+func countGoroutinesIn(f string) int {
+	buf := make([]byte, 4<<20)
+	return strings.Count(string(buf[:runtime.Stack(buf, true)]), "conn.(*Conn)."+f+"(")
+}
+
+func waitUntil(t *testing.T, f func() bool) {
+	t.Helper()
+	for i := 0; !f(); i++ {
+		if i == 2000 {
+			t.Fatal("never happened")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func TestTrickleIsCut(t *testing.T) {
+	_, dial := serve(t, echo, Limits{BodyGrace: 100 * time.Millisecond, BodyRate: 1 << 20}, Options{})
+	for _, size := range []byte{100, 255} { // within the peek buffer, and with the size prefix cut
+		c := dial()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for _, b := range append([]byte{0, 0, size, 0}, make([]byte, 1<<16)...) {
+				if _, err := c.Write([]byte{b}); err != nil {
+					return
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+		}()
+		mustBeClosed(t, c)
+		<-done
+	}
+}
+
+func TestSilenceIsCut(t *testing.T) {
+	_, dial := serve(t, echo, Limits{FirstByte: 50 * time.Millisecond, Idle: 200 * time.Millisecond}, Options{})
+	silent, idle := dial(), dial()
+	idle.Write(request(apikey.Metadata, 1, 1, 0, 0, 0, 0))
+	readReply(t, idle)
+	mustBeClosed(t, silent)
+	mustBeClosed(t, idle)
+}
+
+func TestHeldCallIsNotIdle(t *testing.T) {
+	calls := make(chan *Call, 1)
+	s, dial := serve(t, HandlerFunc(func(c *Call) { calls <- c }), Limits{Idle: 40 * time.Millisecond}, Options{})
+	c := dial()
+	c.Write(request(apikey.Fetch, 4, 1))
+	held := <-calls
+	for range 3 { // the janitor comes by and leaves it alone
+		time.Sleep(50 * time.Millisecond)
+		s.sweep()
+	}
+	answer(held)
+	readReply(t, c)
+}
+
+// A client that sends and never reads gets no more done than the queue holds.
+func TestPipeliningWithoutReading(t *testing.T) {
+	var handled atomic.Int64
+	reply := make([]byte, 64<<10)
+	s, dial := serve(t, HandlerFunc(func(c *Call) {
+		handled.Add(1)
+		head := emptyReply(c.Header.CorrelationID)
+		head = append(head, reply...)
+		binary.BigEndian.PutUint32(head, uint32(len(head)-4))
+		c.ReplyRegions(head, nil)
+	}), Limits{Idle: 300 * time.Millisecond}, Options{})
+	c := dial()
+	go func() {
+		one := request(apikey.Metadata, 1, 1, 0, 0, 0, 0)
+		for range 100_000 {
+			if _, err := c.Write(one); err != nil {
+				return
+			}
+		}
+	}()
+	waitUntil(t, func() bool { return s.Counters().Open.Load() == 0 }) // stalled, and cut for it
+	if n := handled.Load(); n > 2000 {
+		t.Fatalf("%d requests were handled for a client that reads nothing", n)
+	}
+}
+
+func TestConnectionLimits(t *testing.T) {
+	s, dial := serve(t, echo, Limits{MaxPerIP: 2}, Options{})
+	a, b, c := dial(), dial(), dial()
+	mustBeClosed(t, c)
+	ask := func(c net.Conn) {
+		c.Write(request(apikey.Metadata, 1, 1, 0, 0, 0, 0))
+		readReply(t, c)
+	}
+	ask(a)
+	ask(b)
+	a.Close()
+	waitUntil(t, func() bool { return s.Counters().Open.Load() == 1 })
+	ask(dial())
+
+	_, dial = serve(t, echo, Limits{MaxPerIP: 1, PerIP: map[netip.Addr]int{netip.MustParseAddr("127.0.0.1"): 0}}, Options{})
+	mustBeClosed(t, dial())
+
+	_, dial = serve(t, echo, Limits{MaxConnections: 1}, Options{})
+	a = dial()
+	ask(a)
+	b = dial()
+	b.Write(request(apikey.Metadata, 1, 7, 0, 0, 0, 0)) // waits in the backlog
+	a.Close()
+	readReply(t, b)
+}
+
+// The budget makes large requests queue up; small ones pass.
+func TestBudget(t *testing.T) {
+	calls := make(chan *Call, 10)
+	_, dial := serve(t, HandlerFunc(func(c *Call) {
+		if c.Header.Key == apikey.Produce {
+			calls <- c
+			return
+		}
+		answer(c)
+	}), Limits{}, Options{RequestBytes: 100 << 10})
+	a, b, small := dial(), dial(), dial()
+	a.Write(produce(1, 90<<10))
+	first := <-calls
+	b.Write(produce(2, 90<<10))
+	small.Write(request(apikey.Metadata, 1, 1, 0, 0, 0, 0))
+	readReply(t, small)
+	select {
+	case <-calls:
+		t.Fatal("more than the budget was read")
+	default:
+	}
+	answer(first)
+	answer(<-calls)
+	readReply(t, a)
+	readReply(t, b)
+	a.Write(produce(3, 1<<20)) // larger than the budget: alone, but served
+	answer(<-calls)
+	readReply(t, a)
+}
+
+func TestFramesBeforeAuthentication(t *testing.T) {
+	_, dial := serve(t, HandlerFunc(func(c *Call) {
+		c.Conn.SetAuthenticated()
+		answer(c)
+	}), Limits{MaxFrameUnauthenticated: 1000}, Options{})
+	c := dial()
+	c.Write(produce(1, 2000))
+	mustBeClosed(t, c)
+	c = dial()
+	c.Write(produce(1, 900))
+	readReply(t, c)
+	c.Write(produce(2, 2000))
+	readReply(t, c)
+}
+
+// Half a request and then the end: nothing is handled, nothing is left.
+func TestTornRequests(t *testing.T) {
+	s, dial := serve(t, HandlerFunc(func(c *Call) { t.Error("handled"); answer(c) }), Limits{}, Options{})
+	whole := produce(1, 100<<10)
+	for _, n := range []int{1, 3, 4, 5, 11, 12, 600, 5000, firstGrant + 10, len(whole) - 1} {
+		c := dial()
+		c.Write(whole[:n])
+		c.Close()
+	}
+	waitUntil(t, func() bool { return s.Counters().Accepted.Load() == 10 && s.Counters().Open.Load() == 0 })
+}
+
+func TestIdleConnectionsAreSmall(t *testing.T) {
+	_, dial := serve(t, echo, Limits{}, Options{})
+	memory := func() uint64 {
+		runtime.GC()
+		runtime.GC() // the first one only shrinks stacks
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse
+	}
+	const n = 400
+	before := memory()
+	for range n { // the client's side counts too
+		c := dial()
+		c.Write(request(apikey.Metadata, 1, 1, 0, 0, 0, 0))
+		readReply(t, c)
+	}
+	if each := (memory() - before) / n; each > 20<<10 {
+		t.Fatalf("%d bytes a connection", each)
+	} else {
+		t.Logf("%d bytes a connection, both ends", each)
+	}
+}
+
+func TestPipeIsBounded(t *testing.T) {
+	l, dial := Pipe()
+	defer l.Close()
+	go func() {
+		c, err := l.Accept()
+		if err == nil {
+			io.Copy(c, c)
+			c.Close()
+		}
+	}()
+	c, err := dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	n, err := c.Write(make([]byte, 4*pipeBuffer)) // nobody reads what comes back
+	if err == nil || n > 3*pipeBuffer {
+		t.Fatalf("wrote %d, %v", n, err)
+	}
+	c.SetDeadline(time.Time{})
+	if _, err := io.ReadFull(c, make([]byte, n)); err != nil {
+		t.Fatal(err)
+	}
+	c.SetReadDeadline(time.Unix(1, 0))
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Fatal("read past its deadline")
+	}
+	c.Close()
+	if _, err := c.Write([]byte{1}); err == nil {
+		t.Fatal("wrote to a closed pipe")
+	}
+}
