@@ -1,0 +1,61 @@
+package active
+
+import (
+	"github.com/gregorbroker/gregor/controller/decide"
+	"github.com/gregorbroker/gregor/controller/records"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
+)
+
+// tick does what time asks for and returns when to be called again (ms; never
+// for not before something else happens).
+func (c *core) tick(now int64) (next int64) {
+	c.maybeSnapshot(now)
+	next = c.snapshotDue()
+	if c.epoch == notLeading {
+		return next
+	}
+	next = min(next, c.fenceExpired(now))
+	return min(next, c.noOp(now))
+}
+
+// fenceExpired fences brokers that were not heard of for a session, one by one,
+// so that each sees the leaders that the one before it made.
+func (c *core) fenceExpired(now int64) (next int64) {
+	expired, next := c.live.Expired(c.pending, now)
+	for _, id := range expired {
+		c.log.Warn("Fencing a broker that was not heard of for a session", zap.Int32("broker", int32(id)))
+		c.request(func(e *decide.Env) (decide.Decision, error) { return decide.Fence(e, id), nil }, ignore, now)
+	}
+	return next
+}
+
+func ignore(kmsg.Response, error) {}
+
+// noOp appends a record that says nothing when the log has not moved for a
+// while, so that whoever follows can tell "nothing new" from "cut off"
+// (KIP-835). While nobody follows it is left out: an idle single node writes
+// and syncs nothing.
+func (c *core) noOp(now int64) (next int64) {
+	idle := c.o.MaxIdle.Milliseconds()
+	if idle <= 0 || c.alone(now) {
+		return never
+	}
+	if due := c.lastAppend + idle; now < due {
+		return due
+	}
+	d := decide.Decision{Records: []records.Versioned{{Record: &records.NoOpRecord{}}}, Atomic: true}
+	if err := c.append(&d, now); err != nil {
+		c.lastAppend = now // not the leader any more; it will be told
+	}
+	return c.lastAppend + idle
+}
+
+// followerMemory is for how long after its last fetch a follower counts, in ms.
+const followerMemory = 60_000
+
+// alone tells whether nobody but this node follows the log.
+func (c *core) alone(now int64) bool {
+	voters, _ := c.quorum.State()
+	return len(voters) <= 1 && (c.peerSeen == 0 || now-c.peerSeen > followerMemory)
+}

@@ -1,0 +1,84 @@
+package api
+
+import (
+	"github.com/gregorbroker/gregor/controller/decide"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// failure is the response to a request that failed as a whole. Responses
+// without a code of their own repeat the error for every element.
+func failure(req kmsg.Request, err *decide.Error) kmsg.Response {
+	resp := req.ResponseKind()
+	message := text(err)
+	switch r := resp.(type) {
+	case *kmsg.CreateTopicsResponse:
+		for _, t := range req.(*kmsg.CreateTopicsRequest).Topics {
+			out := kmsg.NewCreateTopicsResponseTopic()
+			out.Topic, out.ErrorCode, out.ErrorMessage = t.Topic, err.Code, message
+			r.Topics = append(r.Topics, out)
+		}
+	case *kmsg.DeleteTopicsResponse:
+		failDeletion(r, req.(*kmsg.DeleteTopicsRequest), err)
+	case *kmsg.CreatePartitionsResponse:
+		for _, t := range req.(*kmsg.CreatePartitionsRequest).Topics {
+			out := kmsg.NewCreatePartitionsResponseTopic()
+			out.Topic, out.ErrorCode, out.ErrorMessage = t.Topic, err.Code, message
+			r.Topics = append(r.Topics, out)
+		}
+	case *kmsg.AlterConfigsResponse:
+		for _, c := range req.(*kmsg.AlterConfigsRequest).Resources {
+			out := kmsg.NewAlterConfigsResponseResource()
+			out.ResourceType, out.ResourceName, out.ErrorCode, out.ErrorMessage = c.ResourceType, c.ResourceName, err.Code, message
+			r.Resources = append(r.Resources, out)
+		}
+	case *kmsg.IncrementalAlterConfigsResponse:
+		for _, c := range req.(*kmsg.IncrementalAlterConfigsRequest).Resources {
+			out := kmsg.NewIncrementalAlterConfigsResponseResource()
+			out.ResourceType, out.ResourceName, out.ErrorCode, out.ErrorMessage = c.ResourceType, c.ResourceName, err.Code, message
+			r.Resources = append(r.Resources, out)
+		}
+	default:
+		failWhole(resp, err, message)
+	}
+	return resp
+}
+
+// failWhole sets the code that a response has of its own.
+func failWhole(resp kmsg.Response, err *decide.Error, message *string) {
+	switch r := resp.(type) {
+	case *kmsg.UpdateFeaturesResponse:
+		r.ErrorCode, r.ErrorMessage = err.Code, message
+	case *kmsg.BrokerRegistrationResponse:
+		r.ErrorCode = err.Code
+	case *kmsg.BrokerHeartbeatResponse:
+		r.ErrorCode = err.Code
+	case *kmsg.UnregisterBrokerResponse:
+		r.ErrorCode, r.ErrorMessage = err.Code, message
+	case *kmsg.AllocateProducerIDsResponse:
+		r.ErrorCode = err.Code
+	case *kmsg.ControllerRegistrationResponse:
+		r.ErrorCode, r.ErrorMessage = err.Code, message
+	}
+}
+
+func failDeletion(r *kmsg.DeleteTopicsResponse, req *kmsg.DeleteTopicsRequest, err *decide.Error) {
+	for _, name := range req.TopicNames {
+		out := kmsg.NewDeleteTopicsResponseTopic()
+		out.Topic, out.ErrorCode = &name, err.Code
+		r.Topics = append(r.Topics, out)
+	}
+	for _, t := range req.Topics {
+		out := kmsg.NewDeleteTopicsResponseTopic()
+		out.Topic, out.TopicID, out.ErrorCode = t.Topic, t.TopicID, err.Code
+		r.Topics = append(r.Topics, out)
+	}
+}
+
+// text is the message that goes with an error; what is unexpected is not told.
+func text(err *decide.Error) *string {
+	if err.Message == "" || err.Code == kerr.UnknownServerError.Code {
+		return nil
+	}
+	return &err.Message
+}

@@ -1,0 +1,39 @@
+package api
+
+import (
+	"github.com/gregorbroker/gregor/controller/decide"
+	"github.com/gregorbroker/gregor/protocol/apikey"
+)
+
+type route struct {
+	key    apikey.Key
+	handle handle
+}
+
+// routes is THE table of what controllers answer, one line a key, by number.
+func (s *Server) routes() []route {
+	a := s.parts.Active
+	return []route{
+		{apikey.Fetch, s.fetch()},
+		{apikey.ApiVersions, s.apiVersions()},
+		{apikey.CreateTopics, command(a, decide.CreateTopics)},
+		{apikey.DeleteTopics, command(a, decide.DeleteTopics)},
+		{apikey.DescribeConfigs, s.describeConfigs()},
+		{apikey.AlterConfigs, command(a, decide.AlterConfigs)},
+		{apikey.CreatePartitions, command(a, decide.CreatePartitions)},
+		{apikey.IncrementalAlterConfigs, command(a, decide.IncrementalAlterConfigs)},
+		{apikey.Vote, s.raft()},
+		{apikey.BeginQuorumEpoch, s.raft()},
+		{apikey.EndQuorumEpoch, s.raft()},
+		{apikey.DescribeQuorum, s.raft()},
+		{apikey.UpdateFeatures, command(a, decide.UpdateFeatures)},
+		{apikey.Envelope, s.envelope()},
+		{apikey.FetchSnapshot, s.raft()},
+		{apikey.DescribeCluster, s.describeCluster()},
+		{apikey.BrokerRegistration, command(a, decide.RegisterBroker)},
+		{apikey.BrokerHeartbeat, s.brokerHeartbeat()},
+		{apikey.UnregisterBroker, command(a, decide.UnregisterBroker)},
+		{apikey.AllocateProducerIds, command(a, decide.AllocateProducerIDs)},
+		{apikey.ControllerRegistration, command(a, decide.RegisterController)},
+	}
+}
