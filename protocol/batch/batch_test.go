@@ -158,20 +158,21 @@ func TestBuildAndRead(t *testing.T) {
 }
 
 // checkInfo compares Validate with a naive pass over the records.
-func checkInfo(t *rapid.T, v View, records []Record) {
+func checkInfo(t rapid.TB, v View, records []Record) {
 	info, err := v.Validate(1 << 20)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Info{MaxTimestamp: NoTimestamp, MinTimestamp: NoTimestamp, NullKey: -1, Contiguous: true, Size: info.Size}
 	for i, r := range records {
+		want.Contiguous = want.Contiguous && r.OffsetDelta == int32(i)
 		if r.Key == nil && want.NullKey < 0 {
 			want.NullKey = int32(i)
 		}
 		if r.Timestamp > want.MaxTimestamp {
-			want.MaxTimestamp, want.MaxTimestampDelta = r.Timestamp, int32(i)
+			want.MaxTimestamp, want.MaxTimestampDelta = r.Timestamp, r.OffsetDelta
 		}
-		if r.Timestamp >= 0 && (want.MinTimestamp < 0 || r.Timestamp < want.MinTimestamp) {
+		if r.Timestamp != NoTimestamp && (want.MinTimestamp == NoTimestamp || r.Timestamp < want.MinTimestamp) {
 			want.MinTimestamp = r.Timestamp
 		}
 	}
@@ -193,17 +194,17 @@ func withPayload(count int32, payload []byte) View {
 func TestRecordFaults(t *testing.T) {
 	record := []byte{14, 0, 0, 0, 1, 1, 0}
 	for name, v := range map[string]View{
-		"count above":       withPayload(2, append(bytes.Repeat(record[:0], 0), append([]byte{12, 0, 0, 0, 1, 1, 0}, make([]byte, 7)...)...)),
-		"count below":       withPayload(1, append([]byte{12, 0, 0, 0, 1, 1, 0}, 12, 0, 0, 2, 1, 1, 0)),
-		"size beyond":       withPayload(1, record),
-		"size below":        withPayload(1, []byte{10, 0, 0, 0, 1, 1, 0}),
-		"negative size":     withPayload(1, []byte{11, 0, 0, 0, 1, 1, 0}),
-		"key beyond":        withPayload(1, []byte{12, 0, 0, 0, 40, 1, 0}),
-		"headers beyond":    withPayload(1, []byte{12, 0, 0, 0, 1, 1, 2}),
-		"negative headers":  withPayload(1, []byte{12, 0, 0, 0, 1, 1, 1}),
-		"null header key":   withPayload(1, []byte{16, 0, 0, 0, 1, 1, 2, 1, 1}),
-		"rest in record":    withPayload(1, []byte{14, 0, 0, 0, 1, 1, 0, 0}),
-		"long varint":       withPayload(1, []byte{26, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0}),
+		"count above":      withPayload(2, append(bytes.Repeat(record[:0], 0), append([]byte{12, 0, 0, 0, 1, 1, 0}, make([]byte, 7)...)...)),
+		"count below":      withPayload(1, append([]byte{12, 0, 0, 0, 1, 1, 0}, 12, 0, 0, 2, 1, 1, 0)),
+		"size beyond":      withPayload(1, record),
+		"size below":       withPayload(1, []byte{10, 0, 0, 0, 1, 1, 0}),
+		"negative size":    withPayload(1, []byte{11, 0, 0, 0, 1, 1, 0}),
+		"key beyond":       withPayload(1, []byte{12, 0, 0, 0, 40, 1, 0}),
+		"headers beyond":   withPayload(1, []byte{12, 0, 0, 0, 1, 1, 2}),
+		"negative headers": withPayload(1, []byte{12, 0, 0, 0, 1, 1, 1}),
+		"null header key":  withPayload(1, []byte{16, 0, 0, 0, 1, 1, 2, 1, 1}),
+		"rest in record":   withPayload(1, []byte{14, 0, 0, 0, 1, 1, 0, 0}),
+		"long varint":      withPayload(1, []byte{26, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0}),
 	} {
 		if _, err := v.Validate(1 << 20); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
@@ -293,9 +294,13 @@ func FuzzBatch(f *testing.F) {
 		if verr == nil && rerr != nil {
 			t.Fatalf("Validate passed, Records: %v", rerr)
 		}
+		if rerr == nil && verr != nil && !errors.Is(verr, ErrTooLarge) {
+			t.Fatalf("Records passed, Validate: %v", verr)
+		}
 		if verr != nil {
 			return
 		}
+		checkInfo(t, v, records)
 		if int32(len(records)) != v.Count() || info.Size > budget {
 			t.Fatalf("%d records of %d, %d bytes", len(records), v.Count(), info.Size)
 		}

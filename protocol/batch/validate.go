@@ -34,34 +34,51 @@ func (v View) Validate(budget int64) (Info, error) {
 
 func (it *Iterator) validate() (Info, error) {
 	info := Info{MaxTimestamp: NoTimestamp, MinTimestamp: NoTimestamp, NullKey: -1, Contiguous: true, Size: len(it.w.buf)}
-	var r Record
-	for i := int32(0); ; i++ {
-		h, ok := it.read(&r)
-		if !ok {
+	base, count := it.view.BaseTimestamp(), it.view.Count()
+	appendTime := it.view.TimestampType() == LogAppendTime
+	for it.next < count {
+		i := it.next
+		b, ok := it.w.quick()
+		if ok {
+			it.next++
+		} else if b, ok = it.careful(); !ok {
 			return info, it.err
 		}
-		for ; h.count > 0 && it.w.err == nil; h.count-- {
-			it.w.header()
+		timestamp := base + b.timestampDelta
+		if appendTime {
+			timestamp = it.view.MaxTimestamp()
 		}
-		if !it.finish(h.end) {
-			return info, it.err
-		}
-		info.add(&r, i)
+		info.add(&b, timestamp, i)
 	}
+	_, _ = it.read(&Record{}) // asks that nothing is left behind the last record
+	return info, it.err
+}
+
+// careful reads a record that quick did not.
+func (it *Iterator) careful() (b brief, ok bool) {
+	var r Record
+	h, ok := it.read(&r)
+	if !ok {
+		return b, false
+	}
+	for ; h.count > 0 && it.w.err == nil; h.count-- {
+		it.w.header()
+	}
+	return brief{r.TimestampDelta, r.OffsetDelta, r.Key == nil}, it.finish(h.end)
 }
 
 // add takes record i into account.
-func (info *Info) add(r *Record, i int32) {
-	if r.OffsetDelta != i {
+func (info *Info) add(b *brief, timestamp int64, i int32) {
+	if b.offsetDelta != i {
 		info.Contiguous = false
 	}
-	if r.Key == nil && info.NullKey < 0 {
+	if b.nullKey && info.NullKey < 0 {
 		info.NullKey = i
 	}
-	if r.Timestamp > info.MaxTimestamp {
-		info.MaxTimestamp, info.MaxTimestampDelta = r.Timestamp, r.OffsetDelta
+	if timestamp > info.MaxTimestamp {
+		info.MaxTimestamp, info.MaxTimestampDelta = timestamp, b.offsetDelta
 	}
-	if r.Timestamp != NoTimestamp && (info.MinTimestamp == NoTimestamp || r.Timestamp < info.MinTimestamp) {
-		info.MinTimestamp = r.Timestamp
+	if timestamp != NoTimestamp && (info.MinTimestamp == NoTimestamp || timestamp < info.MinTimestamp) {
+		info.MinTimestamp = timestamp
 	}
 }
