@@ -67,8 +67,8 @@ func describable(t kmsg.ConfigResourceType) bool {
 	return false
 }
 
-// refusal is an error for one resource. The zero value is none. An empty text
-// is null on the wire.
+// refusal is an error for one resource. The zero value is none. Only an
+// unexpected error has no text at all.
 type refusal struct {
 	code *kerr.Error
 	text string
@@ -78,7 +78,7 @@ func (e refusal) wire() (code int16, text *string) {
 	if e.code == nil {
 		return 0, nil
 	}
-	if e.text == "" {
+	if e.code == kerr.UnknownServerError && e.text == "" {
 		return e.code.Code, nil
 	}
 	return e.code.Code, &e.text

@@ -156,7 +156,7 @@ func (e *entries) brokerSynonyms(name string, family []configs.Synonym, secret b
 	add(in(e.layers.cluster), kmsg.ConfigSourceDynamicDefaultBrokerConfig)
 	add(e.static.Raw, kmsg.ConfigSourceStaticBrokerConfig)
 	add(func(name string) (string, bool) {
-		if d, ok := configs.Lookup(configs.Broker, name); ok && d.Name == name && d.Default != nil {
+		if d, ok := configs.Lookup(configs.Broker, name); ok && d.Name == name && d.Default != nil && !d.DynamicOnly {
 			return *d.Default, true
 		}
 		return "", false

@@ -70,7 +70,7 @@ func (v *Values) Overlay(layers ...map[string]string) *Values {
 		}
 		dynamic := make(map[string]string, len(layer))
 		for name, raw := range layer {
-			if d, ok := Lookup(v.kind, name); ok && (v.kind != Broker || d.Mode != ReadOnly) {
+			if d, ok := Lookup(v.kind, name); !ok || v.kind != Broker || d.Mode != ReadOnly {
 				dynamic[name] = raw
 			}
 		}
