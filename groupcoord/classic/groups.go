@@ -102,10 +102,11 @@ func (gs *Groups) Get(id string) *Group { return gs.byID[id] }
 func (gs *Groups) Len() int { return len(gs.byID) }
 
 // Ensure is the group of this id, which is made empty and simple if it isn't there.
+// A simple group needs no record: its offsets tell of it.
 func (gs *Groups) Ensure(id string, now int64) *Group {
 	g := gs.byID[id]
 	if g == nil {
-		g = &Group{ID: id, state: Empty, previous: Dead, since: now}
+		g = &Group{ID: id, state: Empty, previous: Dead, since: now, written: true}
 		gs.byID[id] = g
 	}
 	return g

@@ -30,11 +30,15 @@ func (gs *Groups) Join(j Join, now int64) Effects {
 		j.refuse(&e, j.Req.MemberID, kerr.UnknownMemberID)
 		return e
 	}
-	g = gs.Ensure(j.Req.Group, now)
+	if g == nil {
+		g = gs.Ensure(j.Req.Group, now)
+		g.written = false
+	}
 	switch {
 	case !gs.hasRoom(g, j.Req.MemberID):
-		gs.evict(g, j.Req.MemberID)
 		j.refuse(&e, "", kerr.GroupMaxSizeReached)
+		gs.evict(g, j.Req.MemberID)
+		gs.maybeComplete(g, now, &e) // it may have been the last that was missing
 	case !g.accepts(j.Req.ProtocolType, j.Req.Protocols):
 		j.refuse(&e, j.Req.MemberID, kerr.InconsistentGroupProtocol)
 	case j.Req.MemberID == "":

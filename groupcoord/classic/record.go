@@ -59,13 +59,10 @@ func (gs *Groups) Written(w *Write, code int16, appended bool, now int64) Effect
 	if gs.byID[g.ID] != g {
 		return e // deleted or unloaded meanwhile
 	}
-	if code != 0 && !appended {
-		g.written = false
-	}
 	switch w.what {
 	case writeNew:
 		if code != 0 {
-			gs.newFailed(g, w, code, &e)
+			gs.newFailed(g, w, code, appended, &e)
 		}
 	case writeAssignment:
 		gs.assignmentWritten(g, w, code, now, &e)
@@ -76,15 +73,19 @@ func (gs *Groups) Written(w *Write, code int16, appended bool, now int64) Effect
 }
 
 // newFailed tells the first member of a group that could not be stored. It is
-// as if it had never joined.
-func (gs *Groups) newFailed(g *Group, w *Write, code int16, e *Effects) {
+// as if it had never joined, and the next one tries again to store the group.
+func (gs *Groups) newFailed(g *Group, w *Write, code int16, appended bool, e *Effects) {
+	g.written = appended
 	for m := g.members.first; m != nil; m = m.next {
 		if m.join == w.ticket {
 			g.answerJoin(m, joinError(m.ID, code), e)
 			gs.alarms.Cancel(&m.session)
 			g.drop(m)
-			return
+			break
 		}
+	}
+	if !appended && g.members.len() == 0 && len(g.pending) == 0 {
+		gs.remove(g)
 	}
 }
 

@@ -91,6 +91,7 @@ func (gs *Groups) staticWritten(g *Group, w *Write, code int16, now int64, e *Ef
 		resp.LeaderID, resp.Members = s.leader, nil
 	}
 	g.answerJoin(m, resp, e)
+	gs.refreshSession(g, m, now) // it may have run out unnoticed meanwhile
 }
 
 // assignments is what everybody has, by member id.
