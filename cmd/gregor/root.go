@@ -23,6 +23,7 @@ on localhost:9092, reachable from this machine only, with its data in
 	root.Flags().StringVar(&dev.data, "data", "gregor-data", "folder for the development node's data")
 	root.Flags().StringVar(&dev.listen, "listen", "localhost:9092", "address the development node listens on")
 	root.Flags().StringArrayVar(&dev.overrides, "override", nil, "`key=value`: a configuration property to set; may be given several times")
+	dev.logs.register(root.Flags())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServerCommand(), newFormatCommand(), newRandomUUIDCommand(), newVersionCommand())
 	return root

@@ -44,28 +44,3 @@ func TestOverride(t *testing.T) {
 		}
 	}
 }
-
-func TestEndpoints(t *testing.T) {
-	protocols, err := protocolMap([]string{"PLAINTEXT:PLAINTEXT", "out:SSL"}, false, []string{"CONTROLLER"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := parseEndpoints("listeners", []string{"PLAINTEXT://:9092", "Out://[::1]:0", "CONTROLLER://h:9093"}, protocols)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []Endpoint{{"PLAINTEXT", "PLAINTEXT", "", 9092}, {"OUT", "SSL", "::1", 0}, {"CONTROLLER", "PLAINTEXT", "h", 9093}}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("endpoint %d = %v, want %v", i, got[i], want[i])
-		}
-	}
-	for _, bad := range []string{"PLAINTEXT:9092", "PLAINTEXT://h", "PLAINTEXT://h:70000", "NEW://h:1", "://h:1"} {
-		if _, err := parseEndpoints("listeners", []string{bad}, protocols); err == nil {
-			t.Errorf("%q was accepted", bad)
-		}
-	}
-	if _, err := parseEndpoints("listeners", []string{"PLAINTEXT://a:1", "plaintext://a:2"}, protocols); err == nil {
-		t.Error("a listener name was accepted twice")
-	}
-}

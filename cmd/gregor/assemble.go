@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gregorbroker/gregor/broker/forward"
+	"github.com/gregorbroker/gregor/cmd/gregor/config"
+	"github.com/gregorbroker/gregor/cmd/gregor/format"
+	"github.com/gregorbroker/gregor/controller"
+	"github.com/gregorbroker/gregor/controller/image"
+	"github.com/gregorbroker/gregor/protocol/conn"
+	"github.com/gregorbroker/gregor/protocol/ids"
+)
+
+// leaveTimeout bounds how long a clean shutdown waits for controllers and
+// clients before it closes the logs all the same.
+const leaveTimeout = 10 * time.Second
+
+// running is a node at work. THE wiring is in start: what is made, in which
+// order, and who is told of what.
+type running struct {
+	log        *zap.Logger
+	folders    *folders
+	controller *controller.Controller
+	listeners  *controllerServer // nil on a broker only
+	broker     *brokerRole       // nil on a controller only
+	failed     chan error        // why the node cannot go on; room for one
+}
+
+// start brings a node up: ports are bound and folders locked before anything
+// is written, the quorum comes before the broker that follows it, and the
+// client ports open when everything behind them is ready.
+func start(ctx context.Context, node *config.Node, log *zap.Logger) (_ *running, err error) {
+	began := time.Now()
+	p, err := reservePorts(node)
+	if err != nil {
+		return nil, err
+	}
+	defer p.release()
+	r := &running{log: log, failed: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			r.abandon()
+		}
+	}()
+	if r.folders, err = openFolders(node, log, r.directoryFailed); err != nil {
+		return nil, err
+	}
+	p.tell(node, log)
+	if err = r.assemble(node, p); err != nil {
+		return nil, err
+	}
+	if err = r.controller.Start(); err != nil {
+		return nil, err
+	}
+	if r.broker != nil {
+		if err = r.broker.join(ctx, r.failed); err != nil {
+			return nil, err
+		}
+		if err = r.broker.listen(p); err != nil {
+			return nil, err
+		}
+		log.Info("Transitioning from RECOVERY to RUNNING", zap.Int32("broker", int32(node.ID)))
+	}
+	log.Info("Kafka Server started", zap.Int32("node", int32(node.ID)), zap.String("cluster", r.folders.meta.ClusterID),
+		zap.String("version", version), zap.Duration("after", time.Since(began)))
+	return r, nil
+}
+
+// assemble makes the rooms and ties them together; nothing runs yet.
+func (r *running) assemble(node *config.Node, p *ports) error {
+	incarnation, err := ids.RandomUUID(rand.Reader)
+	if err != nil {
+		return err
+	}
+	o := controller.Options{
+		Raft: quorumOptions(node, r.folders, r.log, r.fail), Config: node.Values,
+		BootstrapPath: filepath.Join(node.MetadataDir, format.BootstrapFile),
+		Incarnation:   incarnation, Endpoints: endpoints(node.ControllerAdvertised),
+	}
+	// The broker asks the controller, and the controller tells the broker: the
+	// broker is made first and finds the controller when it first dials.
+	if node.Broker {
+		dial := func(ctx context.Context, id ids.NodeID) (forward.Peer, error) {
+			var pipe conn.DialFunc
+			if r.listeners != nil {
+				pipe = r.listeners.pipe
+			}
+			return dialController(node.ID, pipe, r.controller.LeaderEndpoints)(ctx, id)
+		}
+		if r.broker, err = newBroker(node, r.log, r.folders, dial); err != nil {
+			return err
+		}
+		o.Publishers = []image.Publisher{r.broker.publish}
+		o.LeaderChanged = r.broker.forward.SetLeader
+	}
+	if r.controller, err = controller.New(o); err != nil {
+		return err
+	}
+	if r.broker != nil {
+		r.broker.cluster.KRaftVersion = r.controller.KRaftVersion
+	}
+	if node.Controller {
+		r.listeners, err = serveControllers(node.Values, r.controller, p, r.log)
+	}
+	return err
+}
+
+// fail says that the node cannot go on; only the first reason counts.
+func (r *running) fail(err error) {
+	select {
+	case r.failed <- err:
+	default:
+	}
+}
+
+// directoryFailed is told of a log directory whose I/O failed: its partitions
+// are offline, and the controller has to know. Without any directory left the
+// broker has nothing to serve.
+func (r *running) directoryFailed(dir string, id ids.DirectoryID, err error) {
+	r.log.Error("Log directory failed, its partitions are offline", zap.String("dir", dir), zap.Error(err))
+	if r.broker == nil || len(r.folders.logs.Dirs()) == 0 {
+		r.fail(err)
+		return
+	}
+	r.broker.lifecycle.DirectoryFailed(id)
+}
+
+// stop shuts the node down cleanly: no more clients, then no more quorum, then
+// everything on disk.
+func (r *running) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	if r.broker != nil {
+		r.broker.leave(ctx)
+	}
+	var errs []error
+	if r.listeners != nil {
+		errs = append(errs, r.listeners.server.Shutdown(ctx))
+	}
+	errs = append(errs, r.controller.Close())
+	if r.broker != nil {
+		errs = append(errs, r.broker.close())
+	}
+	if r.folders.lock != nil {
+		errs = append(errs, r.folders.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// abandon undoes a start that failed half way.
+func (r *running) abandon() {
+	if r.listeners != nil {
+		r.listeners.server.Close()
+	}
+	if r.broker != nil {
+		r.broker.server.Close()
+		r.broker.forward.Close()
+	}
+	if r.controller != nil {
+		r.controller.Close()
+	}
+	if r.folders != nil {
+		r.folders.unlock()
+	}
+}

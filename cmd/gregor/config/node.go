@@ -1,0 +1,154 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/gregorbroker/gregor/protocol/configs"
+	"github.com/gregorbroker/gregor/protocol/ids"
+)
+
+// Node is one process as its configuration describes it. All paths are
+// absolute.
+type Node struct {
+	Values             *configs.Values
+	ID                 ids.NodeID
+	Broker, Controller bool // process.roles; at least one
+
+	Listeners           []configs.Endpoint // of the broker
+	Advertised          []configs.Endpoint // what clients are told, by listener name
+	ControllerListeners []configs.Endpoint // empty on a broker only
+	// ControllerAdvertised is what other nodes are told, controller.listener.names order.
+	ControllerAdvertised []configs.Endpoint
+	ControllerNames      []string // controller.listener.names, upper case
+	InterBroker          string   // listener name
+
+	LogDirs     []string
+	MetadataDir string // the log dir that holds __cluster_metadata-0
+
+	Voters    []configs.Voter    // controller.quorum.voters: a static quorum
+	Bootstrap []configs.HostPort // controller.quorum.bootstrap.servers
+}
+
+// Load checks props and turns them into a Node. The errors are all that is
+// wrong, each in one line.
+func Load(props map[string]string) (*Node, error) {
+	v, err := configs.Resolve(props)
+	if err != nil {
+		return nil, err
+	}
+	if errs := v.Validate(); len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	n := &Node{Values: v, ID: ids.NodeID(v.Int("node.id"))}
+	for _, r := range v.List("process.roles") {
+		n.Broker = n.Broker || r == "broker"
+		n.Controller = n.Controller || r == "controller"
+	}
+	for _, c := range v.List("controller.listener.names") {
+		n.ControllerNames = append(n.ControllerNames, strings.ToUpper(c))
+	}
+	if err := n.loadListeners(); err != nil {
+		return nil, err
+	}
+	if err := n.loadDirs(); err != nil {
+		return nil, err
+	}
+	if n.Voters, err = v.Voters(); err != nil {
+		return nil, err
+	}
+	n.Bootstrap, err = v.BootstrapServers()
+	return n, err
+}
+
+func (n *Node) loadListeners() error {
+	all, err := n.Values.Listeners()
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		if n.isController(e.Name) {
+			if n.Controller {
+				n.ControllerListeners = append(n.ControllerListeners, e)
+			}
+		} else if n.Broker {
+			n.Listeners = append(n.Listeners, e)
+		}
+	}
+	if n.Broker {
+		if n.Advertised, err = n.Values.AdvertisedBrokerListeners(); err != nil {
+			return err
+		}
+		if n.InterBroker, err = n.Values.InterBrokerListener(); err != nil {
+			return err
+		}
+	}
+	if n.Controller {
+		n.ControllerAdvertised, err = n.Values.AdvertisedControllerListeners()
+	}
+	return err
+}
+
+func (n *Node) isController(listener string) bool {
+	for _, c := range n.ControllerNames {
+		if c == listener {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *Node) loadDirs() error {
+	for _, d := range n.Values.LogDirs() {
+		abs, err := filepath.Abs(d)
+		if err != nil {
+			return fmt.Errorf("log.dirs: %w", err)
+		}
+		n.LogDirs = append(n.LogDirs, abs)
+	}
+	n.MetadataDir = n.LogDirs[0]
+	if d := n.Values.String("metadata.log.dir"); d != "" {
+		abs, err := filepath.Abs(d)
+		if err != nil {
+			return fmt.Errorf("metadata.log.dir: %w", err)
+		}
+		n.MetadataDir = abs
+	}
+	return nil
+}
+
+// AllDirs are the directories that carry a meta.properties: log.dirs and
+// metadata.log.dir, each once.
+func (n *Node) AllDirs() []string {
+	for _, d := range n.LogDirs {
+		if d == n.MetadataDir {
+			return n.LogDirs
+		}
+	}
+	return append([]string{n.MetadataDir}, n.LogDirs...)
+}
+
+// Warnings tells of properties that will have no effect, a line each: unknown
+// ones with the key they may be meant for, and known ones that gregor does not
+// obey yet.
+func Warnings(props map[string]string) []string {
+	var out []string
+	for key := range props {
+		def, known := configs.Lookup(configs.Broker, key)
+		switch {
+		case known && !def.Acts:
+			out = append(out, fmt.Sprintf("%s is set but has no effect yet", key))
+		case !known && !configs.Passthrough(key):
+			line := fmt.Sprintf("unknown property %s is ignored", key)
+			if near := configs.Nearest(configs.Broker, key); near != "" {
+				line += fmt.Sprintf("; did you mean %s?", near)
+			}
+			out = append(out, line)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
