@@ -77,7 +77,7 @@ var table = [...]row{
 	{DescribeQuorum, "DescribeQuorum", 0, 2, 2, both, both, Ordered, clusterAction | forwardable},
 	{AlterPartition, "AlterPartition", 2, 3, 3, controller, nowhere, Ordered, clusterAction},
 	{UpdateFeatures, "UpdateFeatures", 0, 2, 2, both, both, Ordered, clusterAction | forwardable},
-	{Envelope, "Envelope", 0, 0, 0, controller, nowhere, Ordered, clusterAction},
+	{Envelope, "Envelope", 0, 0, 0, controller, controller, Ordered, clusterAction},
 	{FetchSnapshot, "FetchSnapshot", 0, 1, 1, controller, controller, Ordered, 0},
 	{DescribeCluster, "DescribeCluster", 0, 2, 2, both, both, Ordered, 0},
 	{DescribeProducers, "DescribeProducers", 0, 0, 0, broker, broker, Ordered, 0},
