@@ -13,7 +13,12 @@ type AbortTransactionRecord struct {
 	Reason *string // tag 0, default null
 }
 
-func (v *AbortTransactionRecord) appendTo(dst []byte, _ int16) []byte {
+func (v *AbortTransactionRecord) appendTo(dst []byte, version int16) []byte {
+	dst = v.appendTags(dst, version)
+	return dst
+}
+
+func (v *AbortTransactionRecord) appendTags(dst []byte, _ int16) []byte {
 	tags := uint32(0)
 	if v.Reason != nil {
 		tags++

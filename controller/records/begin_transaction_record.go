@@ -15,7 +15,12 @@ type BeginTransactionRecord struct {
 	Name *string // tag 0, default null
 }
 
-func (v *BeginTransactionRecord) appendTo(dst []byte, _ int16) []byte {
+func (v *BeginTransactionRecord) appendTo(dst []byte, version int16) []byte {
+	dst = v.appendTags(dst, version)
+	return dst
+}
+
+func (v *BeginTransactionRecord) appendTags(dst []byte, _ int16) []byte {
 	tags := uint32(0)
 	if v.Name != nil {
 		tags++

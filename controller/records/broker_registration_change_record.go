@@ -28,6 +28,11 @@ type BrokerRegistrationChangeRecord struct {
 func (v *BrokerRegistrationChangeRecord) appendTo(dst []byte, version int16) []byte {
 	dst = wire.AppendInt32(dst, int32(v.BrokerID))
 	dst = wire.AppendInt64(dst, v.BrokerEpoch)
+	dst = v.appendTags(dst, version)
+	return dst
+}
+
+func (v *BrokerRegistrationChangeRecord) appendTags(dst []byte, version int16) []byte {
 	tags := uint32(0)
 	if v.Fenced != 0 {
 		tags++

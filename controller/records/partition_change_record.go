@@ -42,6 +42,11 @@ func (v *PartitionChangeRecord) Default() {
 func (v *PartitionChangeRecord) appendTo(dst []byte, version int16) []byte {
 	dst = wire.AppendInt32(dst, v.PartitionID)
 	dst = append(dst, v.TopicID[:]...)
+	dst = v.appendTags(dst, version)
+	return dst
+}
+
+func (v *PartitionChangeRecord) appendTags(dst []byte, version int16) []byte {
 	tags := uint32(0)
 	if v.ISR != nil {
 		tags++

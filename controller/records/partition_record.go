@@ -57,6 +57,11 @@ func (v *PartitionRecord) appendTo(dst []byte, version int16) []byte {
 	if version >= 1 {
 		dst = wire.AppendUUIDs(dst, v.Directories, true)
 	}
+	dst = v.appendTags(dst, version)
+	return dst
+}
+
+func (v *PartitionRecord) appendTags(dst []byte, version int16) []byte {
 	tags := uint32(0)
 	if v.LeaderRecoveryState != 0 {
 		tags++

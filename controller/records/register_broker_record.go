@@ -110,6 +110,11 @@ func (v *RegisterBrokerRecord) appendTo(dst []byte, version int16) []byte {
 	if version >= 1 {
 		dst = wire.AppendBool(dst, v.InControlledShutdown)
 	}
+	dst = v.appendTags(dst, version)
+	return dst
+}
+
+func (v *RegisterBrokerRecord) appendTags(dst []byte, version int16) []byte {
 	tags := uint32(0)
 	if version >= 3 && len(v.LogDirs) > 0 {
 		tags++

@@ -67,9 +67,14 @@ func (v *ConsumerGroupCurrentMemberAssignmentTopicPartitions) Default() {
 	}
 }
 
-func (v *ConsumerGroupCurrentMemberAssignmentTopicPartitions) appendTo(dst []byte, _ int16) []byte {
+func (v *ConsumerGroupCurrentMemberAssignmentTopicPartitions) appendTo(dst []byte, version int16) []byte {
 	dst = append(dst, v.TopicID[:]...)
 	dst = wire.AppendInt32s(dst, v.Partitions, true)
+	dst = v.appendTags(dst, version)
+	return dst
+}
+
+func (v *ConsumerGroupCurrentMemberAssignmentTopicPartitions) appendTags(dst []byte, _ int16) []byte {
 	tags := uint32(0)
 	if v.AssignmentEpochs == nil || len(v.AssignmentEpochs) > 0 {
 		tags++

@@ -129,6 +129,11 @@ func (v *ConsumerGroupMemberMetadataValue) appendTo(dst []byte, version int16) [
 	dst = wire.AppendCompactNullableString(dst, v.SubscribedTopicRegex)
 	dst = wire.AppendInt32(dst, v.RebalanceTimeoutMs)
 	dst = wire.AppendCompactNullableString(dst, v.ServerAssignor)
+	dst = v.appendTags(dst, version)
+	return dst
+}
+
+func (v *ConsumerGroupMemberMetadataValue) appendTags(dst []byte, version int16) []byte {
 	tags := uint32(0)
 	if v.ClassicMemberMetadata == nil || !v.ClassicMemberMetadata.isDefault() {
 		tags++

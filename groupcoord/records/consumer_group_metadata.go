@@ -55,8 +55,13 @@ type ConsumerGroupMetadataValue struct {
 	MetadataHash int64 // tag 0
 }
 
-func (v *ConsumerGroupMetadataValue) appendTo(dst []byte, _ int16) []byte {
+func (v *ConsumerGroupMetadataValue) appendTo(dst []byte, version int16) []byte {
 	dst = wire.AppendInt32(dst, v.Epoch)
+	dst = v.appendTags(dst, version)
+	return dst
+}
+
+func (v *ConsumerGroupMetadataValue) appendTags(dst []byte, _ int16) []byte {
 	tags := uint32(0)
 	if v.MetadataHash != 0 {
 		tags++

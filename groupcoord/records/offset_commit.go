@@ -92,17 +92,22 @@ func (v *OffsetCommitValue) appendTo(dst []byte, version int16) []byte {
 		dst = wire.AppendInt64(dst, v.ExpireTimestamp)
 	}
 	if version >= 4 {
-		tags := uint32(0)
-		if version >= 4 && v.TopicID != (ids.TopicID{}) {
-			tags++
-		}
-		dst = wire.AppendUvarint(dst, tags)
-		if version >= 4 && v.TopicID != (ids.TopicID{}) {
-			dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
-				dst = append(dst, v.TopicID[:]...)
-				return dst
-			})
-		}
+		dst = v.appendTags(dst, version)
+	}
+	return dst
+}
+
+func (v *OffsetCommitValue) appendTags(dst []byte, version int16) []byte {
+	tags := uint32(0)
+	if version >= 4 && v.TopicID != (ids.TopicID{}) {
+		tags++
+	}
+	dst = wire.AppendUvarint(dst, tags)
+	if version >= 4 && v.TopicID != (ids.TopicID{}) {
+		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
+			dst = append(dst, v.TopicID[:]...)
+			return dst
+		})
 	}
 	return dst
 }

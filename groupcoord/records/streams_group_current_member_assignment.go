@@ -66,9 +66,14 @@ func (v *StreamsGroupCurrentMemberAssignmentTaskIds) Default() {
 	}
 }
 
-func (v *StreamsGroupCurrentMemberAssignmentTaskIds) appendTo(dst []byte, _ int16) []byte {
+func (v *StreamsGroupCurrentMemberAssignmentTaskIds) appendTo(dst []byte, version int16) []byte {
 	dst = wire.AppendCompactString(dst, v.SubtopologyID)
 	dst = wire.AppendInt32s(dst, v.Partitions, true)
+	dst = v.appendTags(dst, version)
+	return dst
+}
+
+func (v *StreamsGroupCurrentMemberAssignmentTaskIds) appendTags(dst []byte, _ int16) []byte {
 	tags := uint32(0)
 	if v.AssignmentEpochs == nil || len(v.AssignmentEpochs) > 0 {
 		tags++

@@ -90,6 +90,11 @@ func (v *StreamsGroupMetadataValue) Default() {
 func (v *StreamsGroupMetadataValue) appendTo(dst []byte, version int16) []byte {
 	dst = wire.AppendInt32(dst, v.Epoch)
 	dst = wire.AppendInt64(dst, v.MetadataHash)
+	dst = v.appendTags(dst, version)
+	return dst
+}
+
+func (v *StreamsGroupMetadataValue) appendTags(dst []byte, version int16) []byte {
 	tags := uint32(0)
 	if v.ValidatedTopologyEpoch != -1 {
 		tags++

@@ -55,8 +55,13 @@ type StreamsGroupTargetAssignmentMetadataValue struct {
 	AssignmentTimestamp int64 // tag 0
 }
 
-func (v *StreamsGroupTargetAssignmentMetadataValue) appendTo(dst []byte, _ int16) []byte {
+func (v *StreamsGroupTargetAssignmentMetadataValue) appendTo(dst []byte, version int16) []byte {
 	dst = wire.AppendInt32(dst, v.AssignmentEpoch)
+	dst = v.appendTags(dst, version)
+	return dst
+}
+
+func (v *StreamsGroupTargetAssignmentMetadataValue) appendTags(dst []byte, _ int16) []byte {
 	tags := uint32(0)
 	if v.AssignmentTimestamp != 0 {
 		tags++

@@ -68,7 +68,11 @@ func (g *generator) appendMethod(s *structure) {
 		g.guarded(condition(f.Versions, s.versions), func() { g.appendField(s, f) })
 	}
 	if cond := s.compact(); cond != "false" {
-		g.guarded(cond, func() { g.appendTags(s) })
+		call := "dst = append(dst, 0) // no tagged fields"
+		if len(s.tagged()) > 0 {
+			call = "dst = v.appendTags(dst, version)"
+		}
+		g.guarded(cond, func() { g.f("%s", call) })
 	}
 	body := string(g.Bytes()[start:])
 	g.Truncate(start)
@@ -81,12 +85,13 @@ func (g *generator) appendMethod(s *structure) {
 	g.f("func (%s *%s) appendTo(dst []byte, %s int16) []byte {\n%sreturn dst\n}\n", receiver, s.name, version, body)
 }
 
+// appendTags writes the method for the tag section, if there are tagged fields.
 func (g *generator) appendTags(s *structure) {
 	tagged := s.tagged()
 	if len(tagged) == 0 {
-		g.f("dst = append(dst, 0) // no tagged fields")
 		return
 	}
+	start := g.Len()
 	g.f("tags := uint32(0)")
 	for _, f := range tagged {
 		g.f("if %s {\ntags++\n}", s.present(f))
@@ -97,6 +102,12 @@ func (g *generator) appendTags(s *structure) {
 		g.appendField(s, f)
 		g.f("return dst\n})\n}")
 	}
+	body, version := string(g.Bytes()[start:]), "version"
+	g.Truncate(start)
+	if !strings.Contains(body, "version") {
+		version = "_"
+	}
+	g.f("func (v *%s) appendTags(dst []byte, %s int16) []byte {\n%sreturn dst\n}\n", s.name, version, body)
 }
 
 // present is the Go expression for "the tagged field is not its default".

@@ -66,6 +66,7 @@ func (g *generator) structure(s *structure) error {
 	g.f("type %s struct {\n%s}\n", s.name, body)
 	g.defaults(s)
 	g.appendMethod(s)
+	g.appendTags(s)
 	g.readMethod(s)
 	return nil
 }
