@@ -66,7 +66,6 @@ func start(ctx context.Context, node *config.Node, log *zap.Logger) (_ *running,
 		if err = r.broker.listen(p); err != nil {
 			return nil, err
 		}
-		log.Info("Transitioning from RECOVERY to RUNNING", zap.Int32("broker", int32(node.ID)))
 	}
 	log.Info("Kafka Server started", zap.Int32("node", int32(node.ID)), zap.String("cluster", r.folders.meta.ClusterID),
 		zap.String("version", version), zap.Duration("after", time.Since(began)))
