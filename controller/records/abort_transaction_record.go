@@ -26,8 +26,7 @@ func (v *AbortTransactionRecord) appendTags(dst []byte, _ int16) []byte {
 	dst = wire.AppendUvarint(dst, tags)
 	if v.Reason != nil {
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
-			dst = wire.AppendCompactNullableString(dst, v.Reason)
-			return dst
+			return wire.AppendCompactNullableString(dst, v.Reason)
 		})
 	}
 	return dst

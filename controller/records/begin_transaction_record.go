@@ -28,8 +28,7 @@ func (v *BeginTransactionRecord) appendTags(dst []byte, _ int16) []byte {
 	dst = wire.AppendUvarint(dst, tags)
 	if v.Name != nil {
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
-			dst = wire.AppendCompactNullableString(dst, v.Name)
-			return dst
+			return wire.AppendCompactNullableString(dst, v.Name)
 		})
 	}
 	return dst

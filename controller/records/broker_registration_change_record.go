@@ -49,26 +49,22 @@ func (v *BrokerRegistrationChangeRecord) appendTags(dst []byte, version int16) [
 	dst = wire.AppendUvarint(dst, tags)
 	if v.Fenced != 0 {
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
-			dst = wire.AppendInt8(dst, v.Fenced)
-			return dst
+			return wire.AppendInt8(dst, v.Fenced)
 		})
 	}
 	if version >= 1 && v.InControlledShutdown != 0 {
 		dst = wire.AppendTag(dst, 1, func(dst []byte) []byte {
-			dst = wire.AppendInt8(dst, v.InControlledShutdown)
-			return dst
+			return wire.AppendInt8(dst, v.InControlledShutdown)
 		})
 	}
 	if version >= 2 && len(v.LogDirs) > 0 {
 		dst = wire.AppendTag(dst, 2, func(dst []byte) []byte {
-			dst = wire.AppendUUIDs(dst, v.LogDirs, true)
-			return dst
+			return wire.AppendUUIDs(dst, v.LogDirs, true)
 		})
 	}
 	if version >= 3 && v.CordonedLogDirs != nil {
 		dst = wire.AppendTag(dst, 3, func(dst []byte) []byte {
-			dst = wire.AppendUUIDs(dst, v.CordonedLogDirs, true)
-			return dst
+			return wire.AppendUUIDs(dst, v.CordonedLogDirs, true)
 		})
 	}
 	return dst

@@ -78,56 +78,47 @@ func (v *PartitionChangeRecord) appendTags(dst []byte, version int16) []byte {
 	dst = wire.AppendUvarint(dst, tags)
 	if v.ISR != nil {
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
-			dst = wire.AppendInt32s(dst, v.ISR, true)
-			return dst
+			return wire.AppendInt32s(dst, v.ISR, true)
 		})
 	}
 	if v.Leader != -2 {
 		dst = wire.AppendTag(dst, 1, func(dst []byte) []byte {
-			dst = wire.AppendInt32(dst, int32(v.Leader))
-			return dst
+			return wire.AppendInt32(dst, int32(v.Leader))
 		})
 	}
 	if v.Replicas != nil {
 		dst = wire.AppendTag(dst, 2, func(dst []byte) []byte {
-			dst = wire.AppendInt32s(dst, v.Replicas, true)
-			return dst
+			return wire.AppendInt32s(dst, v.Replicas, true)
 		})
 	}
 	if v.RemovingReplicas != nil {
 		dst = wire.AppendTag(dst, 3, func(dst []byte) []byte {
-			dst = wire.AppendInt32s(dst, v.RemovingReplicas, true)
-			return dst
+			return wire.AppendInt32s(dst, v.RemovingReplicas, true)
 		})
 	}
 	if v.AddingReplicas != nil {
 		dst = wire.AppendTag(dst, 4, func(dst []byte) []byte {
-			dst = wire.AppendInt32s(dst, v.AddingReplicas, true)
-			return dst
+			return wire.AppendInt32s(dst, v.AddingReplicas, true)
 		})
 	}
 	if v.LeaderRecoveryState != -1 {
 		dst = wire.AppendTag(dst, 5, func(dst []byte) []byte {
-			dst = wire.AppendInt8(dst, v.LeaderRecoveryState)
-			return dst
+			return wire.AppendInt8(dst, v.LeaderRecoveryState)
 		})
 	}
 	if version >= 2 && v.EligibleLeaderReplicas != nil {
 		dst = wire.AppendTag(dst, 6, func(dst []byte) []byte {
-			dst = wire.AppendInt32s(dst, v.EligibleLeaderReplicas, true)
-			return dst
+			return wire.AppendInt32s(dst, v.EligibleLeaderReplicas, true)
 		})
 	}
 	if version >= 2 && v.LastKnownELR != nil {
 		dst = wire.AppendTag(dst, 7, func(dst []byte) []byte {
-			dst = wire.AppendInt32s(dst, v.LastKnownELR, true)
-			return dst
+			return wire.AppendInt32s(dst, v.LastKnownELR, true)
 		})
 	}
 	if version >= 1 && v.Directories != nil {
 		dst = wire.AppendTag(dst, 8, func(dst []byte) []byte {
-			dst = wire.AppendUUIDs(dst, v.Directories, true)
-			return dst
+			return wire.AppendUUIDs(dst, v.Directories, true)
 		})
 	}
 	return dst

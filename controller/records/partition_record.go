@@ -75,20 +75,17 @@ func (v *PartitionRecord) appendTags(dst []byte, version int16) []byte {
 	dst = wire.AppendUvarint(dst, tags)
 	if v.LeaderRecoveryState != 0 {
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
-			dst = wire.AppendInt8(dst, v.LeaderRecoveryState)
-			return dst
+			return wire.AppendInt8(dst, v.LeaderRecoveryState)
 		})
 	}
 	if version >= 2 && v.EligibleLeaderReplicas != nil {
 		dst = wire.AppendTag(dst, 1, func(dst []byte) []byte {
-			dst = wire.AppendInt32s(dst, v.EligibleLeaderReplicas, true)
-			return dst
+			return wire.AppendInt32s(dst, v.EligibleLeaderReplicas, true)
 		})
 	}
 	if version >= 2 && v.LastKnownELR != nil {
 		dst = wire.AppendTag(dst, 2, func(dst []byte) []byte {
-			dst = wire.AppendInt32s(dst, v.LastKnownELR, true)
-			return dst
+			return wire.AppendInt32s(dst, v.LastKnownELR, true)
 		})
 	}
 	return dst

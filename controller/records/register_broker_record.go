@@ -125,14 +125,12 @@ func (v *RegisterBrokerRecord) appendTags(dst []byte, version int16) []byte {
 	dst = wire.AppendUvarint(dst, tags)
 	if version >= 3 && len(v.LogDirs) > 0 {
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
-			dst = wire.AppendUUIDs(dst, v.LogDirs, true)
-			return dst
+			return wire.AppendUUIDs(dst, v.LogDirs, true)
 		})
 	}
 	if version >= 4 && v.CordonedLogDirs != nil {
 		dst = wire.AppendTag(dst, 1, func(dst []byte) []byte {
-			dst = wire.AppendUUIDs(dst, v.CordonedLogDirs, true)
-			return dst
+			return wire.AppendUUIDs(dst, v.CordonedLogDirs, true)
 		})
 	}
 	return dst

@@ -69,8 +69,7 @@ func (v *ConsumerGroupMetadataValue) appendTags(dst []byte, _ int16) []byte {
 	dst = wire.AppendUvarint(dst, tags)
 	if v.MetadataHash != 0 {
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
-			dst = wire.AppendInt64(dst, v.MetadataHash)
-			return dst
+			return wire.AppendInt64(dst, v.MetadataHash)
 		})
 	}
 	return dst

@@ -69,8 +69,7 @@ func (v *ConsumerGroupTargetAssignmentMetadataValue) appendTags(dst []byte, _ in
 	dst = wire.AppendUvarint(dst, tags)
 	if v.AssignmentTimestamp != 0 {
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
-			dst = wire.AppendInt64(dst, v.AssignmentTimestamp)
-			return dst
+			return wire.AppendInt64(dst, v.AssignmentTimestamp)
 		})
 	}
 	return dst

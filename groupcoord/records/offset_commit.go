@@ -105,8 +105,7 @@ func (v *OffsetCommitValue) appendTags(dst []byte, version int16) []byte {
 	dst = wire.AppendUvarint(dst, tags)
 	if version >= 4 && v.TopicID != (ids.TopicID{}) {
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
-			dst = append(dst, v.TopicID[:]...)
-			return dst
+			return append(dst, v.TopicID[:]...)
 		})
 	}
 	return dst

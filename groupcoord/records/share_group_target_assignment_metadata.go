@@ -69,8 +69,7 @@ func (v *ShareGroupTargetAssignmentMetadataValue) appendTags(dst []byte, _ int16
 	dst = wire.AppendUvarint(dst, tags)
 	if v.AssignmentTimestamp != 0 {
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
-			dst = wire.AppendInt64(dst, v.AssignmentTimestamp)
-			return dst
+			return wire.AppendInt64(dst, v.AssignmentTimestamp)
 		})
 	}
 	return dst

@@ -105,8 +105,7 @@ func (v *StreamsGroupMetadataValue) appendTags(dst []byte, version int16) []byte
 	dst = wire.AppendUvarint(dst, tags)
 	if v.ValidatedTopologyEpoch != -1 {
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
-			dst = wire.AppendInt32(dst, v.ValidatedTopologyEpoch)
-			return dst
+			return wire.AppendInt32(dst, v.ValidatedTopologyEpoch)
 		})
 	}
 	if v.LastAssignmentConfigs == nil || len(v.LastAssignmentConfigs) > 0 {

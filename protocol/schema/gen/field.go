@@ -99,8 +99,16 @@ func (g *generator) appendTags(s *structure) {
 	g.f("dst = wire.AppendUvarint(dst, tags)")
 	for _, f := range tagged {
 		g.f("if %s {\ndst = wire.AppendTag(dst, %d, func(dst []byte) []byte {", s.present(f), f.Tag)
+		at := g.Len()
 		g.appendField(s, f)
-		g.f("return dst\n})\n}")
+		value := string(g.Bytes()[at:])
+		g.Truncate(at)
+		if one, ok := strings.CutPrefix(value, "dst = "); ok && strings.Count(value, "\n") == 1 {
+			value = "return " + one
+		} else {
+			value += "return dst\n"
+		}
+		g.f("%s})\n}", value)
 	}
 	body, version := string(g.Bytes()[start:]), "version"
 	g.Truncate(start)
