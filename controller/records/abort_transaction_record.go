@@ -19,12 +19,10 @@ func (v *AbortTransactionRecord) appendTo(dst []byte, version int16) []byte {
 }
 
 func (v *AbortTransactionRecord) appendTags(dst []byte, _ int16) []byte {
-	tags := uint32(0)
+	count := len(dst) // of its byte: there are fewer than 128 tags
+	dst = append(dst, 0)
 	if v.Reason != nil {
-		tags++
-	}
-	dst = wire.AppendUvarint(dst, tags)
-	if v.Reason != nil {
+		dst[count]++
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
 			return wire.AppendCompactNullableString(dst, v.Reason)
 		})

@@ -21,12 +21,10 @@ func (v *BeginTransactionRecord) appendTo(dst []byte, version int16) []byte {
 }
 
 func (v *BeginTransactionRecord) appendTags(dst []byte, _ int16) []byte {
-	tags := uint32(0)
+	count := len(dst) // of its byte: there are fewer than 128 tags
+	dst = append(dst, 0)
 	if v.Name != nil {
-		tags++
-	}
-	dst = wire.AppendUvarint(dst, tags)
-	if v.Name != nil {
+		dst[count]++
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
 			return wire.AppendCompactNullableString(dst, v.Name)
 		})

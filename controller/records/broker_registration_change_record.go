@@ -33,36 +33,28 @@ func (v *BrokerRegistrationChangeRecord) appendTo(dst []byte, version int16) []b
 }
 
 func (v *BrokerRegistrationChangeRecord) appendTags(dst []byte, version int16) []byte {
-	tags := uint32(0)
+	count := len(dst) // of its byte: there are fewer than 128 tags
+	dst = append(dst, 0)
 	if v.Fenced != 0 {
-		tags++
-	}
-	if version >= 1 && v.InControlledShutdown != 0 {
-		tags++
-	}
-	if version >= 2 && len(v.LogDirs) > 0 {
-		tags++
-	}
-	if version >= 3 && v.CordonedLogDirs != nil {
-		tags++
-	}
-	dst = wire.AppendUvarint(dst, tags)
-	if v.Fenced != 0 {
+		dst[count]++
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
 			return wire.AppendInt8(dst, v.Fenced)
 		})
 	}
 	if version >= 1 && v.InControlledShutdown != 0 {
+		dst[count]++
 		dst = wire.AppendTag(dst, 1, func(dst []byte) []byte {
 			return wire.AppendInt8(dst, v.InControlledShutdown)
 		})
 	}
 	if version >= 2 && len(v.LogDirs) > 0 {
+		dst[count]++
 		dst = wire.AppendTag(dst, 2, func(dst []byte) []byte {
 			return wire.AppendUUIDs(dst, v.LogDirs, true)
 		})
 	}
 	if version >= 3 && v.CordonedLogDirs != nil {
+		dst[count]++
 		dst = wire.AppendTag(dst, 3, func(dst []byte) []byte {
 			return wire.AppendUUIDs(dst, v.CordonedLogDirs, true)
 		})

@@ -47,76 +47,58 @@ func (v *PartitionChangeRecord) appendTo(dst []byte, version int16) []byte {
 }
 
 func (v *PartitionChangeRecord) appendTags(dst []byte, version int16) []byte {
-	tags := uint32(0)
+	count := len(dst) // of its byte: there are fewer than 128 tags
+	dst = append(dst, 0)
 	if v.ISR != nil {
-		tags++
-	}
-	if v.Leader != -2 {
-		tags++
-	}
-	if v.Replicas != nil {
-		tags++
-	}
-	if v.RemovingReplicas != nil {
-		tags++
-	}
-	if v.AddingReplicas != nil {
-		tags++
-	}
-	if v.LeaderRecoveryState != -1 {
-		tags++
-	}
-	if version >= 2 && v.EligibleLeaderReplicas != nil {
-		tags++
-	}
-	if version >= 2 && v.LastKnownELR != nil {
-		tags++
-	}
-	if version >= 1 && v.Directories != nil {
-		tags++
-	}
-	dst = wire.AppendUvarint(dst, tags)
-	if v.ISR != nil {
+		dst[count]++
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
 			return wire.AppendInt32s(dst, v.ISR, true)
 		})
 	}
 	if v.Leader != -2 {
+		dst[count]++
 		dst = wire.AppendTag(dst, 1, func(dst []byte) []byte {
 			return wire.AppendInt32(dst, int32(v.Leader))
 		})
 	}
 	if v.Replicas != nil {
+		dst[count]++
 		dst = wire.AppendTag(dst, 2, func(dst []byte) []byte {
 			return wire.AppendInt32s(dst, v.Replicas, true)
 		})
 	}
 	if v.RemovingReplicas != nil {
+		dst[count]++
 		dst = wire.AppendTag(dst, 3, func(dst []byte) []byte {
 			return wire.AppendInt32s(dst, v.RemovingReplicas, true)
 		})
 	}
 	if v.AddingReplicas != nil {
+		dst[count]++
 		dst = wire.AppendTag(dst, 4, func(dst []byte) []byte {
 			return wire.AppendInt32s(dst, v.AddingReplicas, true)
 		})
 	}
 	if v.LeaderRecoveryState != -1 {
+		dst[count]++
 		dst = wire.AppendTag(dst, 5, func(dst []byte) []byte {
 			return wire.AppendInt8(dst, v.LeaderRecoveryState)
 		})
 	}
 	if version >= 2 && v.EligibleLeaderReplicas != nil {
+		dst[count]++
 		dst = wire.AppendTag(dst, 6, func(dst []byte) []byte {
 			return wire.AppendInt32s(dst, v.EligibleLeaderReplicas, true)
 		})
 	}
 	if version >= 2 && v.LastKnownELR != nil {
+		dst[count]++
 		dst = wire.AppendTag(dst, 7, func(dst []byte) []byte {
 			return wire.AppendInt32s(dst, v.LastKnownELR, true)
 		})
 	}
 	if version >= 1 && v.Directories != nil {
+		dst[count]++
 		dst = wire.AppendTag(dst, 8, func(dst []byte) []byte {
 			return wire.AppendUUIDs(dst, v.Directories, true)
 		})

@@ -62,28 +62,22 @@ func (v *PartitionRecord) appendTo(dst []byte, version int16) []byte {
 }
 
 func (v *PartitionRecord) appendTags(dst []byte, version int16) []byte {
-	tags := uint32(0)
+	count := len(dst) // of its byte: there are fewer than 128 tags
+	dst = append(dst, 0)
 	if v.LeaderRecoveryState != 0 {
-		tags++
-	}
-	if version >= 2 && v.EligibleLeaderReplicas != nil {
-		tags++
-	}
-	if version >= 2 && v.LastKnownELR != nil {
-		tags++
-	}
-	dst = wire.AppendUvarint(dst, tags)
-	if v.LeaderRecoveryState != 0 {
+		dst[count]++
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
 			return wire.AppendInt8(dst, v.LeaderRecoveryState)
 		})
 	}
 	if version >= 2 && v.EligibleLeaderReplicas != nil {
+		dst[count]++
 		dst = wire.AppendTag(dst, 1, func(dst []byte) []byte {
 			return wire.AppendInt32s(dst, v.EligibleLeaderReplicas, true)
 		})
 	}
 	if version >= 2 && v.LastKnownELR != nil {
+		dst[count]++
 		dst = wire.AppendTag(dst, 2, func(dst []byte) []byte {
 			return wire.AppendInt32s(dst, v.LastKnownELR, true)
 		})

@@ -115,20 +115,16 @@ func (v *RegisterBrokerRecord) appendTo(dst []byte, version int16) []byte {
 }
 
 func (v *RegisterBrokerRecord) appendTags(dst []byte, version int16) []byte {
-	tags := uint32(0)
+	count := len(dst) // of its byte: there are fewer than 128 tags
+	dst = append(dst, 0)
 	if version >= 3 && len(v.LogDirs) > 0 {
-		tags++
-	}
-	if version >= 4 && v.CordonedLogDirs != nil {
-		tags++
-	}
-	dst = wire.AppendUvarint(dst, tags)
-	if version >= 3 && len(v.LogDirs) > 0 {
+		dst[count]++
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
 			return wire.AppendUUIDs(dst, v.LogDirs, true)
 		})
 	}
 	if version >= 4 && v.CordonedLogDirs != nil {
+		dst[count]++
 		dst = wire.AppendTag(dst, 1, func(dst []byte) []byte {
 			return wire.AppendUUIDs(dst, v.CordonedLogDirs, true)
 		})

@@ -134,12 +134,10 @@ func (v *ConsumerGroupMemberMetadataValue) appendTo(dst []byte, version int16) [
 }
 
 func (v *ConsumerGroupMemberMetadataValue) appendTags(dst []byte, version int16) []byte {
-	tags := uint32(0)
+	count := len(dst) // of its byte: there are fewer than 128 tags
+	dst = append(dst, 0)
 	if v.ClassicMemberMetadata == nil || !v.ClassicMemberMetadata.isDefault() {
-		tags++
-	}
-	dst = wire.AppendUvarint(dst, tags)
-	if v.ClassicMemberMetadata == nil || !v.ClassicMemberMetadata.isDefault() {
+		dst[count]++
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
 			if v.ClassicMemberMetadata == nil {
 				dst = wire.AppendInt8(dst, 0)

@@ -62,12 +62,10 @@ func (v *ConsumerGroupMetadataValue) appendTo(dst []byte, version int16) []byte 
 }
 
 func (v *ConsumerGroupMetadataValue) appendTags(dst []byte, _ int16) []byte {
-	tags := uint32(0)
+	count := len(dst) // of its byte: there are fewer than 128 tags
+	dst = append(dst, 0)
 	if v.MetadataHash != 0 {
-		tags++
-	}
-	dst = wire.AppendUvarint(dst, tags)
-	if v.MetadataHash != 0 {
+		dst[count]++
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
 			return wire.AppendInt64(dst, v.MetadataHash)
 		})

@@ -98,12 +98,10 @@ func (v *OffsetCommitValue) appendTo(dst []byte, version int16) []byte {
 }
 
 func (v *OffsetCommitValue) appendTags(dst []byte, version int16) []byte {
-	tags := uint32(0)
+	count := len(dst) // of its byte: there are fewer than 128 tags
+	dst = append(dst, 0)
 	if version >= 4 && v.TopicID != (ids.TopicID{}) {
-		tags++
-	}
-	dst = wire.AppendUvarint(dst, tags)
-	if version >= 4 && v.TopicID != (ids.TopicID{}) {
+		dst[count]++
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
 			return append(dst, v.TopicID[:]...)
 		})

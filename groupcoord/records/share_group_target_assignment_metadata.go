@@ -62,12 +62,10 @@ func (v *ShareGroupTargetAssignmentMetadataValue) appendTo(dst []byte, version i
 }
 
 func (v *ShareGroupTargetAssignmentMetadataValue) appendTags(dst []byte, _ int16) []byte {
-	tags := uint32(0)
+	count := len(dst) // of its byte: there are fewer than 128 tags
+	dst = append(dst, 0)
 	if v.AssignmentTimestamp != 0 {
-		tags++
-	}
-	dst = wire.AppendUvarint(dst, tags)
-	if v.AssignmentTimestamp != 0 {
+		dst[count]++
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
 			return wire.AppendInt64(dst, v.AssignmentTimestamp)
 		})

@@ -74,12 +74,10 @@ func (v *StreamsGroupCurrentMemberAssignmentTaskIds) appendTo(dst []byte, versio
 }
 
 func (v *StreamsGroupCurrentMemberAssignmentTaskIds) appendTags(dst []byte, _ int16) []byte {
-	tags := uint32(0)
+	count := len(dst) // of its byte: there are fewer than 128 tags
+	dst = append(dst, 0)
 	if v.AssignmentEpochs == nil || len(v.AssignmentEpochs) > 0 {
-		tags++
-	}
-	dst = wire.AppendUvarint(dst, tags)
-	if v.AssignmentEpochs == nil || len(v.AssignmentEpochs) > 0 {
+		dst[count]++
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
 			if v.AssignmentEpochs == nil {
 				dst = wire.AppendNull(dst, true)

@@ -95,20 +95,16 @@ func (v *StreamsGroupMetadataValue) appendTo(dst []byte, version int16) []byte {
 }
 
 func (v *StreamsGroupMetadataValue) appendTags(dst []byte, version int16) []byte {
-	tags := uint32(0)
+	count := len(dst) // of its byte: there are fewer than 128 tags
+	dst = append(dst, 0)
 	if v.ValidatedTopologyEpoch != -1 {
-		tags++
-	}
-	if v.LastAssignmentConfigs == nil || len(v.LastAssignmentConfigs) > 0 {
-		tags++
-	}
-	dst = wire.AppendUvarint(dst, tags)
-	if v.ValidatedTopologyEpoch != -1 {
+		dst[count]++
 		dst = wire.AppendTag(dst, 0, func(dst []byte) []byte {
 			return wire.AppendInt32(dst, v.ValidatedTopologyEpoch)
 		})
 	}
 	if v.LastAssignmentConfigs == nil || len(v.LastAssignmentConfigs) > 0 {
+		dst[count]++
 		dst = wire.AppendTag(dst, 1, func(dst []byte) []byte {
 			if v.LastAssignmentConfigs == nil {
 				dst = wire.AppendNull(dst, true)

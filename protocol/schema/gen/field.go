@@ -92,13 +92,10 @@ func (g *generator) appendTags(s *structure) {
 		return
 	}
 	start := g.Len()
-	g.f("tags := uint32(0)")
+	g.f("count := len(dst) // of its byte: there are fewer than 128 tags")
+	g.f("dst = append(dst, 0)")
 	for _, f := range tagged {
-		g.f("if %s {\ntags++\n}", s.present(f))
-	}
-	g.f("dst = wire.AppendUvarint(dst, tags)")
-	for _, f := range tagged {
-		g.f("if %s {\ndst = wire.AppendTag(dst, %d, func(dst []byte) []byte {", s.present(f), f.Tag)
+		g.f("if %s {\ndst[count]++\ndst = wire.AppendTag(dst, %d, func(dst []byte) []byte {", s.present(f), f.Tag)
 		at := g.Len()
 		g.appendField(s, f)
 		value := string(g.Bytes()[at:])
