@@ -101,27 +101,41 @@ func (c *Client) Close() {
 // trying until ctx ends; the error then names the last obstacle. The version of
 // req must be set.
 func (c *Client) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	var obstacle error
 	for {
-		peer, changed, err := c.connect(ctx)
-		var resp kmsg.Response
-		if err == nil {
-			resp, err = peer.Do(ctx, req)
-			if err == nil && !notController(resp) {
-				return resp, nil
-			}
-			if err == nil {
-				err = kerr.NotController
-			}
-			c.drop(peer)
+		resp, changed, err := c.try(ctx, req)
+		if err == nil || errors.Is(err, ErrClosed) {
+			return resp, err
 		}
-		if errors.Is(err, ErrClosed) || ctx.Err() != nil {
-			return nil, err
+		if ctx.Err() == nil || obstacle == nil {
+			obstacle = err // and not merely that the time is up
+		}
+		if ctx.Err() != nil || !c.pause(ctx, changed) {
+			return nil, fmt.Errorf("%w; last: %w", ctx.Err(), obstacle)
 		}
 		c.o.Logger.Debug("request to the controller is repeated", zap.Int16("key", req.Key()), zap.Error(err))
-		if !c.pause(ctx, changed) {
-			return nil, fmt.Errorf("%w; last: %w", ctx.Err(), err)
-		}
 	}
+}
+
+// try sends req once. The channel tells that there is another leader to try.
+func (c *Client) try(ctx context.Context, req kmsg.Request) (kmsg.Response, <-chan struct{}, error) {
+	peer, changed, err := c.connect(ctx)
+	if err != nil {
+		return nil, changed, err
+	}
+	resp, err := peer.Do(ctx, req)
+	if err == nil && notController(resp) {
+		err = kerr.NotController
+	}
+	if err != nil {
+		// Silence for as long as the request may take is as good as a broken
+		// connection; that the caller lost interest is not.
+		if !errors.Is(ctx.Err(), context.Canceled) {
+			c.drop(peer)
+		}
+		return nil, changed, err
+	}
+	return resp, changed, nil
 }
 
 // pause waits for the backoff, or less when the leader changes meanwhile. It
