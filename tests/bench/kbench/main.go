@@ -1,0 +1,75 @@
+// Command kbench measures one Kafka-compatible server from outside: rates, the
+// server's own CPU seconds for a GiB, latencies, memory.
+//
+//	kbench MODE -b HOST:PORT -pid SERVER_PID [flags]
+//
+//	create    one topic of -partitions
+//	topics    -n topics of -partitions each, until every partition has a leader
+//	produce   -bytes of -size records
+//	consume   the same back
+//	e2e       -rate records/s for -d: acknowledgement and produce-to-consume latency
+//	idle      -n idle connections for -d
+//	floor     what a process that only receives, checksums, writes and sends back must spend here
+//
+// Every mode prints one line of key=value figures. Each run wants a fresh
+// topic. The server's CPU and memory are read from /proc, so -pid works on
+// Linux only; without it those figures are zero.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+)
+
+// options are the flags; a mode reads those it needs.
+type options struct {
+	addr, topic, acks, codec  string
+	pid, size, batch, clients int
+	partitions, rf, rate, n   int
+	bytes                     int64
+	linger, duration          time.Duration
+	idempotent                bool
+}
+
+func parse(args []string) options {
+	var o options
+	fs := flag.NewFlagSet("kbench", flag.ExitOnError)
+	fs.StringVar(&o.addr, "b", "127.0.0.1:9092", "bootstrap server")
+	fs.StringVar(&o.topic, "t", "kbench", "topic")
+	fs.IntVar(&o.pid, "pid", 0, "the server's process, for its CPU and memory")
+	fs.IntVar(&o.size, "size", 1024, "bytes of a record's value")
+	fs.Int64Var(&o.bytes, "bytes", 2<<30, "payload to move")
+	fs.StringVar(&o.acks, "acks", "all", "all, 1 or 0")
+	fs.StringVar(&o.codec, "compression", "none", "none, gzip, snappy, lz4 or zstd")
+	fs.DurationVar(&o.linger, "linger", 5*time.Millisecond, "producer linger")
+	fs.IntVar(&o.batch, "batch", 1<<20, "largest batch in bytes")
+	fs.BoolVar(&o.idempotent, "idempotent", true, "idempotent producer")
+	fs.IntVar(&o.clients, "clients", 1, "producers at once")
+	fs.IntVar(&o.partitions, "partitions", 6, "partitions of a topic")
+	fs.IntVar(&o.rf, "rf", 1, "replication factor")
+	fs.IntVar(&o.rate, "rate", 2000, "records a second (e2e)")
+	fs.DurationVar(&o.duration, "d", 15*time.Second, "how long (e2e, idle)")
+	fs.IntVar(&o.n, "n", 500, "topics or connections")
+	_ = fs.Parse(args) // ExitOnError
+	return o
+}
+
+func main() {
+	modes := map[string]func(context.Context, options) error{
+		"create": create, "topics": topics, "produce": produce, "consume": consume, "e2e": endToEnd, "idle": idle, "floor": floor, floorServerMode: floorServer,
+	}
+	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: kbench create|topics|produce|consume|e2e|idle|floor [flags]")
+		os.Exit(2)
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	if err := modes[os.Args[1]](ctx, parse(os.Args[2:])); err != nil {
+		fmt.Fprintln(os.Stderr, "kbench:", err)
+		os.Exit(1)
+	}
+}
