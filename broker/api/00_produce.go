@@ -106,9 +106,6 @@ func (p *producing) refusal() error {
 	for i := range p.req.Topics {
 		for j := range p.req.Topics[i].Partitions {
 			records := p.req.Topics[i].Partitions[j].Records
-			if records == nil {
-				return kerr.UnknownServerError // as Kafka, which does not expect it
-			}
 			v, _, err := batch.Next(records)
 			switch {
 			case errors.Is(err, batch.ErrIncomplete):
@@ -174,6 +171,9 @@ func oneBatch(records []byte, version int16) (batch.View, error) {
 	v, rest, err := batch.Next(records)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", partlog.ErrInvalidRecord, err)
+	}
+	if !v.Codec().Valid() {
+		return nil, kerr.UnknownServerError // as Kafka, which does not expect it
 	}
 	if version < 7 && v.Codec() == batch.Zstd {
 		return nil, fmt.Errorf("%w: zstd in Produce version %d", partlog.ErrUnsupportedCodec, version)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gregorbroker/gregor/broker/fetchsession"
 	"github.com/gregorbroker/gregor/broker/replica"
+	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/storage/partlog"
 	"github.com/gregorbroker/gregor/storage/producers"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -33,6 +34,7 @@ var codes = []struct {
 	{producers.ErrInvalidEpoch, kerr.InvalidProducerEpoch},
 	{producers.ErrInvalidTxnState, kerr.InvalidTxnState},
 	{producers.ErrCoordinatorFenced, kerr.TransactionCoordinatorFenced},
+	{batch.ErrDecompress, kerr.UnknownServerError}, // before what it is wrapped in
 	{partlog.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
 	{partlog.ErrMessageTooLarge, kerr.MessageTooLarge},
 	{partlog.ErrSegmentTooSmall, kerr.RecordListTooLarge},
