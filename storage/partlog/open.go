@@ -188,6 +188,11 @@ func (l *Log) recover(point ids.Offset) error {
 			first = i
 		}
 	}
+	// Snapshots above what is known to be durable are made again from the batches,
+	// and with them transaction indexes that a crash took.
+	if err := l.dropSnapshots(func(off ids.Offset) bool { return off > max(point, l.segs[first].Base) }); err != nil {
+		return err
+	}
 	end := l.segs[first].Base
 	for i := first; i < len(l.segs); i++ {
 		s := l.segs[i]
