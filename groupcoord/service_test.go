@@ -54,7 +54,7 @@ func newHouse(change func(*Config)) *house {
 		mu.Lock()
 		defer mu.Unlock()
 		last++
-		return fmt.Sprint(last)
+		return fmt.Sprintf("%036d", last) // as long as a UUID
 	}})
 	h.log.OnCommit = h.svc.Committed
 	return h
