@@ -74,14 +74,14 @@ func (f *findCoordinator) handle(c *conn.Call, r *kmsg.FindCoordinatorRequest) {
 	c.Reply(resp)
 }
 
-func coordinates(n node, err *kerr.Error) (id int32, host string, port int32) {
+func coordinates(n *node, err *kerr.Error) (id int32, host string, port int32) {
 	if err != nil {
 		return int32(ids.NoNode), "", -1
 	}
 	return int32(n.ID), n.endpoint.Host, int32(n.endpoint.Port)
 }
 
-func (f *findCoordinator) find(listener string, r *kmsg.FindCoordinatorRequest, key string) (node, *kerr.Error) {
+func (f *findCoordinator) find(listener string, r *kmsg.FindCoordinatorRequest, key string) (*node, *kerr.Error) {
 	var name string
 	switch r.CoordinatorType {
 	case groupKey:
@@ -92,11 +92,11 @@ func (f *findCoordinator) find(listener string, r *kmsg.FindCoordinatorRequest, 
 		name = image.ShareTopic
 		canonical, ok := shareCoordinatorKey(key)
 		if r.Version < 6 || !ok {
-			return node{}, kerr.InvalidRequest
+			return nil, kerr.InvalidRequest
 		}
 		key = canonical
 	default:
-		return node{}, kerr.InvalidRequest
+		return nil, kerr.InvalidRequest
 	}
 	img := f.cluster.Image()
 	topic := img.Topics.ByName(name)
@@ -104,12 +104,12 @@ func (f *findCoordinator) find(listener string, r *kmsg.FindCoordinatorRequest, 
 		if f.creator != nil {
 			f.creator.Create([]string{name}, nil)
 		}
-		return node{}, kerr.CoordinatorNotAvailable
+		return nil, kerr.CoordinatorNotAvailable
 	}
 	partition := topic.Partitions[coordinatorPartition(key, len(topic.Partitions))]
-	n, ok := f.cluster.view(img, listener).aliveNode(partition.Leader)
-	if !ok {
-		return node{}, kerr.CoordinatorNotAvailable
+	n := f.cluster.view(img, listener).aliveNode(partition.Leader)
+	if n == nil {
+		return nil, kerr.CoordinatorNotAvailable
 	}
 	return n, nil
 }

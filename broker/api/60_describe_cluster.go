@@ -48,7 +48,7 @@ func describeCluster(cluster *Cluster, listener string, r *kmsg.DescribeClusterR
 	controller := v.anyAlive()
 	resp.ClusterID = cluster.ID
 	img.Cluster.EachBroker(func(b *image.Broker) bool {
-		n := v.nodes[b.ID]
+		n := v.node(b.ID)
 		if !n.reachable || b.Fenced && !r.IncludeFencedBrokers {
 			return true
 		}

@@ -23,7 +23,7 @@ import (
 // adminWorld is a broker's API over the wire, on an image that a test makes,
 // with a controller that a test plays.
 type adminWorld struct {
-	t       *testing.T
+	t       testing.TB
 	img     atomic.Pointer[image.Image]
 	config  *Config
 	forward *forward.Client
@@ -52,7 +52,7 @@ var kafkaProps = map[string]string{
 	"unknown.key.x":                    "1",
 }
 
-func newAdminWorld(t *testing.T, recs ...records.Record) *adminWorld {
+func newAdminWorld(t testing.TB, recs ...records.Record) *adminWorld {
 	t.Helper()
 	w := &adminWorld{t: t, asked: make(chan kmsg.Request, 100), loggers: fakeLoggers{"root": "INFO", "raft": "WARN"}}
 	w.img.Store(imageOf(t, recs...))

@@ -26,10 +26,17 @@ type Cluster struct {
 // view is a cluster as the clients of one listener see it. It never changes.
 type view struct {
 	cluster *image.Cluster // what it was made of
-	nodes   map[ids.NodeID]node
-	alive   []node // unfenced and reachable through the listener, by id
-	active  []ids.NodeID
+	// dense[id] is the node with that id, for the small ids that all clusters
+	// use; looking brokers up is most of the work of a large answer. sparse has
+	// the others.
+	dense  []*node
+	sparse map[ids.NodeID]*node
+	alive  []*node      // unfenced and reachable through the listener, by id
+	active []ids.NodeID // unfenced
 }
+
+// maxDense bounds view.dense, whatever ids brokers choose.
+const maxDense = 1 << 12
 
 // node is a registered broker in a view.
 type node struct {
@@ -49,11 +56,11 @@ func (c *Cluster) view(img *image.Image, listener string) *view {
 }
 
 func newView(cluster *image.Cluster, listener string) *view {
-	v := &view{cluster: cluster, nodes: make(map[ids.NodeID]node, cluster.Brokers())}
+	v := &view{cluster: cluster, sparse: map[ids.NodeID]*node{}}
 	cluster.EachBroker(func(b *image.Broker) bool {
-		n := node{Broker: b}
+		n := &node{Broker: b}
 		n.endpoint, n.reachable = b.Endpoint(listener)
-		v.nodes[b.ID] = n
+		v.keep(n)
 		if !b.Fenced {
 			v.active = append(v.active, b.ID)
 			if n.reachable {
@@ -63,6 +70,25 @@ func newView(cluster *image.Cluster, listener string) *view {
 		return true
 	})
 	return v
+}
+
+func (v *view) keep(n *node) {
+	if n.ID < 0 || n.ID >= maxDense {
+		v.sparse[n.ID] = n
+		return
+	}
+	for int(n.ID) >= len(v.dense) {
+		v.dense = append(v.dense, nil)
+	}
+	v.dense[n.ID] = n
+}
+
+// node returns a registered broker, or nil.
+func (v *view) node(id ids.NodeID) *node {
+	if id >= 0 && int(id) < len(v.dense) {
+		return v.dense[id]
+	}
+	return v.sparse[id]
 }
 
 // anyAlive is the node that clients are told is the controller: brokers forward
@@ -77,23 +103,25 @@ func (v *view) anyAlive() ids.NodeID {
 // leader is the partition's leader if clients can reach it, or NoNode. A leader
 // that was just fenced still counts: it leads until the controller says otherwise.
 func (v *view) leader(p *image.Partition) ids.NodeID {
-	if v.nodes[p.Leader].reachable {
+	if n := v.node(p.Leader); n != nil && n.reachable {
 		return p.Leader
 	}
 	return ids.NoNode
 }
 
-// aliveNode is a broker that is unfenced and reachable.
-func (v *view) aliveNode(id ids.NodeID) (node, bool) {
-	n, ok := v.nodes[id]
-	return n, ok && n.reachable && !n.Fenced
+// aliveNode is a broker if it is unfenced and reachable, or nil.
+func (v *view) aliveNode(id ids.NodeID) *node {
+	if n := v.node(id); n != nil && n.reachable && !n.Fenced {
+		return n
+	}
+	return nil
 }
 
 // offline tells whether replica i of p cannot serve: its broker is unknown,
 // fenced or not on this listener, or its directory is gone.
 func (v *view) offline(p *image.Partition, i int) bool {
-	n, ok := v.aliveNode(p.Replicas[i])
-	return !ok || i < len(p.Directories) && !onlineDir(n.Broker, p.Directories[i])
+	n := v.aliveNode(p.Replicas[i])
+	return n == nil || i < len(p.Directories) && !onlineDir(n.Broker, p.Directories[i])
 }
 
 // onlineDir tells whether a replica's directory is up. The first two ids do not

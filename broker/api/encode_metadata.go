@@ -73,8 +73,7 @@ func (w *metadataWriter) brokers(clusterID string) {
 		w.int32(0)
 	}
 	w.arrayLen(len(w.view.alive))
-	for i := range w.view.alive {
-		n := &w.view.alive[i]
+	for _, n := range w.view.alive {
 		w.int32(int32(n.ID))
 		w.string(n.endpoint.Host)
 		w.int32(int32(n.endpoint.Port))
@@ -171,7 +170,7 @@ func (w *metadataWriter) partition(index int32, p *image.Partition) {
 // without the listener looks like no leader.
 func (w *metadataWriter) partitionError(p *image.Partition, leader ids.NodeID) int16 {
 	if leader == ids.NoNode {
-		if _, registered := w.view.nodes[p.Leader]; registered && w.version >= 6 {
+		if w.view.node(p.Leader) != nil && w.version >= 6 {
 			return kerr.ListenerNotFound.Code
 		}
 		return kerr.LeaderNotAvailable.Code
@@ -184,7 +183,7 @@ func (w *metadataWriter) partitionError(p *image.Partition, leader ids.NodeID) i
 
 func (w *metadataWriter) countAlive(nodes []ids.NodeID) (n int) {
 	for _, id := range nodes {
-		if _, ok := w.view.aliveNode(id); ok {
+		if w.view.aliveNode(id) != nil {
 			n++
 		}
 	}
@@ -198,23 +197,22 @@ func (w *metadataWriter) replicas(nodes []ids.NodeID) {
 		w.arrayLen(len(nodes))
 	}
 	for _, id := range nodes {
-		if _, ok := w.view.aliveNode(id); w.version > 0 || ok {
+		if w.version > 0 || w.view.aliveNode(id) != nil {
 			w.int32(int32(id))
 		}
 	}
 }
 
 func (w *metadataWriter) offline(p *image.Partition) {
-	n := 0
-	for i := range p.Replicas {
+	var few [8]ids.NodeID
+	off := few[:0]
+	for i, id := range p.Replicas {
 		if w.view.offline(p, i) {
-			n++
+			off = append(off, id)
 		}
 	}
-	w.arrayLen(n)
-	for i, id := range p.Replicas {
-		if n > 0 && w.view.offline(p, i) {
-			w.int32(int32(id))
-		}
+	w.arrayLen(len(off))
+	for _, id := range off {
+		w.int32(int32(id))
 	}
 }
