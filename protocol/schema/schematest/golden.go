@@ -3,6 +3,8 @@
 // variant (smallest, filled, filled with longer fields):
 //
 //	<name> <version> <bytes, hex> <the fields as Kafka prints them in JSON, or ->
+//
+// The programs in kafka/ make the golden files of a Kafka release.
 package schematest
 
 import (
