@@ -20,7 +20,7 @@ var allowed = []struct {
 	{"storage/vfs", []string{"protocol/invariant"}, "the file system port knows nothing of logs"},
 	{"storage", []string{"storage", "protocol/ids", "protocol/invariant", "protocol/batch"}, "storage knows batches and offsets, no requests and no error codes"},
 	{"controller/image", []string{"controller/records", "protocol/ids", "protocol/invariant"}, "the image is pure metadata"},
-	{"controller/records", []string{"protocol/ids", "protocol/invariant"}, "records are bytes and structs"},
+	{"controller/records", []string{"protocol/ids", "protocol/invariant", "protocol/schema/wire"}, "records are bytes and structs"},
 	{"controller/authz", []string{"controller/image", "protocol/ids", "protocol/invariant"}, "authz is pure over an image"},
 	{"controller/raft", []string{"protocol/ids", "protocol/invariant"}, "the raft core does no IO and knows no records"},
 	{"controller/decide", []string{"controller/image", "controller/records", "controller/authz", "protocol"}, "deciding is pure: image and request in, records out"},
