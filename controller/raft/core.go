@@ -303,3 +303,6 @@ func (c *Core) EpochStart() ids.Offset {
 	}
 	return ids.NoOffset
 }
+
+// VoterHistory lists the voter sets of the log from the latest snapshot on.
+func (c *Core) VoterHistory() []VotersAt { return slices.Clone(c.log.Voters) }

@@ -96,10 +96,9 @@ func (c *Core) bootstrap() []Target {
 	for i, e := range c.cfg.Bootstrap {
 		out = append(out, Target{ID: ids.NodeID(-2 - i), Endpoints: []Endpoint{e}})
 	}
-	if len(out) > 0 {
-		return out
-	}
-	for _, v := range c.cfg.Static.Voters() {
+	// The voters it knows of: the only ones to ask without bootstrap servers, and the
+	// way back for a node that bootstrap servers do not help any more.
+	for _, v := range c.log.lastVoters().Voters() {
 		if v.Key.ID != c.cfg.Self.ID {
 			out = append(out, Target{ID: v.Key.ID, Endpoints: v.Endpoints})
 		}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
+	"path"
 
 	"github.com/gregorbroker/gregor/controller/raft"
 	"github.com/gregorbroker/gregor/protocol/batch"
@@ -78,7 +78,8 @@ func (s *store) open(o *Options) (raft.HardState, raft.LogState, error) {
 func (s *store) listSnapshots() ([]ids.OffsetAndEpoch, error) {
 	names, err := s.fs.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, s.fs.MkdirAll(s.dir)
+		// The folder's own name must be durable before anything in it counts.
+		return nil, errors.Join(s.fs.MkdirAll(s.dir), s.fs.SyncDir(path.Dir(s.dir)))
 	}
 	if err != nil {
 		return nil, err
@@ -407,11 +408,4 @@ func (s *store) dropPrefix(start ids.Offset, now int64, hw ids.Offset, gone []id
 func (s *store) close(clean bool) error {
 	s.dropPart()
 	return s.log.Close(clean)
-}
-
-// sortedSnapshots is a copy in ascending order.
-func sortedSnapshots(in []ids.OffsetAndEpoch) []ids.OffsetAndEpoch {
-	out := slices.Clone(in)
-	slices.SortFunc(out, func(a, b ids.OffsetAndEpoch) int { return int(a.Offset - b.Offset) })
-	return out
 }

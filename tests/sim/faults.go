@@ -1,0 +1,261 @@
+package sim
+
+import (
+	"github.com/gregorbroker/gregor/controller/raft"
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/vfs"
+)
+
+type fault struct {
+	low, high int64
+	do        func()
+}
+
+// every repeats do at random intervals as long as faults go on.
+func (w *world) every(low, high int64, do func()) {
+	w.after(w.between(low, high), func() {
+		if w.healed {
+			return
+		}
+		do()
+		w.every(low, high, do)
+	})
+}
+
+func (w *world) faults() []fault {
+	var out []fault
+	add := func(on bool, low, high int64, do func()) {
+		if on {
+			out = append(out, fault{low, high, do})
+		}
+	}
+	p := &w.plan
+	add(p.kills, 300, 3000, w.kill)
+	add(p.cuts, 300, 3000, w.cut)
+	add(p.midWrites, 200, 2000, w.armCut)
+	add(p.pauses, 500, 3000, func() {
+		n := w.anyone()
+		ms := w.between(50, 3000)
+		w.tell("n%d pauses for %d", n.id, ms)
+		n.pause(ms)
+	})
+	add(p.partitions, 500, 2500, w.partition)
+	add(p.oneWay, 500, 2500, w.blockOne)
+	add(p.snapshots, 300, 2000, w.snapshot)
+	add(p.changes, 200, 1500, w.change)
+	add(p.wipes, 2000, 10_000, w.wipe)
+	return out
+}
+
+func (w *world) anyone() *node { return w.nodes[w.rnd.IntN(len(w.nodes))] }
+
+// victim prefers leaders: what happens to them matters most.
+func (w *world) victim() *node {
+	if w.chance(0.5) {
+		for _, n := range w.nodes {
+			if n.up() && n.rep.Core().Role() == raft.Leader {
+				return n
+			}
+		}
+	}
+	return w.anyone()
+}
+
+func (w *world) rebootLater(n *node) { w.after(w.between(1, 2500), n.boot) }
+
+// kill ends a process; what it wrote is in the page cache and stays.
+func (w *world) kill() {
+	if n := w.victim(); n.up() {
+		w.tell("n%d is killed", n.id)
+		n.stop(nil)
+		w.rebootLater(n)
+	}
+}
+
+// cut takes the power: what was not synced survives by chance.
+func (w *world) cut() {
+	n := w.victim()
+	if !n.up() {
+		return
+	}
+	w.tell("n%d loses power", n.id)
+	n.stop(n.disk.CrashClone(w.plan.survive, w.rnd))
+	n.off = w.chance(0.5)
+	w.rebootLater(n)
+	if w.chance(0.2) { // and with it the whole room
+		for _, o := range w.nodes {
+			if o.up() {
+				o.stop(o.disk.CrashClone(w.plan.survive, w.rnd))
+				w.rebootLater(o)
+			}
+		}
+	}
+}
+
+// armCut takes the power in the middle of one of the next writes.
+func (w *world) armCut() {
+	n := w.victim()
+	if !n.up() || n.fs.armed {
+		return
+	}
+	disk := n.disk
+	n.fs.armed, n.fs.left = true, w.rnd.IntN(30)
+	n.fs.cut = func() *vfs.Mem {
+		w.rebootLater(n)
+		return disk.CrashClone(w.plan.survive, w.rnd)
+	}
+}
+
+// partition cuts the nodes into two groups for a while, or one node off.
+func (w *world) partition() {
+	var cut []*link
+	in := make([]bool, len(w.nodes))
+	for i := range in {
+		in[i] = w.chance(0.5)
+	}
+	for i, a := range w.nodes {
+		for j, b := range w.nodes {
+			if i != j && in[i] != in[j] {
+				cut = append(cut, w.link(a, b))
+			}
+		}
+	}
+	w.tell("partition %v", in)
+	w.blockFor(cut)
+}
+
+// blockOne lets messages pass in one direction only.
+func (w *world) blockOne() {
+	a, b := w.victim(), w.anyone()
+	if a == b {
+		return
+	}
+	cut := []*link{w.link(a, b)}
+	if w.chance(0.5) { // nobody hears a, but a hears everybody; or the reverse
+		for _, o := range w.nodes {
+			if o != a {
+				cut = append(cut, w.link(a, o))
+			}
+		}
+	}
+	w.tell("block %d links from n%d", len(cut), a.id)
+	w.blockFor(cut)
+}
+
+func (w *world) blockFor(cut []*link) {
+	for _, l := range cut {
+		w.block(l, true)
+	}
+	breaks := w.chance(0.5)
+	w.after(w.between(100, 3000), func() {
+		for _, l := range cut {
+			if breaks {
+				w.reset(l.from, l.to)
+			}
+			w.block(l, false)
+		}
+	})
+}
+
+// snapshot lets a node write one of what it applied.
+func (w *world) snapshot() {
+	n := w.anyone()
+	if !n.up() || w.now < n.paused || n.next == 0 {
+		return
+	}
+	state := n.state
+	n.run("snapshot", func(now int64) error {
+		err := n.rep.WriteSnapshot(func(yield func([]byte) bool) {
+			for _, s := range state {
+				if !yield([]byte(s)) {
+					return
+				}
+			}
+		}, now)
+		if err == nil {
+			w.tell("n%d wrote a snapshot at %d", n.id, n.rep.Core().Start())
+		}
+		if n.fs.tripped {
+			return errPower
+		}
+		return nil // not allowed now
+	})
+}
+
+// change asks a leader to change the voters.
+func (w *world) change() {
+	n := w.victim()
+	if !n.up() || n.rep.Core().Role() != raft.Leader {
+		return
+	}
+	set, _ := n.rep.Core().Voters()
+	o := w.anyone()
+	var body raft.Body
+	if v, ok := set.Get(o.id); ok {
+		if set.Len() <= 2 && !w.chance(0.3) {
+			return
+		}
+		body = raft.RemoveVoterRequest{Voter: v.Key}
+	} else {
+		body = raft.AddVoterRequest{Voter: o.key(), Endpoints: o.endpoint(), AckWhenCommitted: w.chance(0.5), Timeout: 400}
+	}
+	w.tell("n%d is asked for %T of n%d", n.id, body, o.id)
+	n.ask(body, caller{})
+}
+
+// wipe replaces a voter's disk, once a run: a quorum survives as many lost disks as
+// lost nodes, and must not count the empty one as what it was.
+func (w *world) wipe() {
+	n := w.anyone()
+	if !n.up() {
+		return
+	}
+	w.plan.wipes = false
+	for _, o := range w.nodes {
+		if o.disk == nil || o.dir[15] != 1 {
+			return
+		}
+	}
+	w.tell("n%d loses its disk", n.id)
+	n.stop(emptyDisk())
+	n.dir = ids.DirectoryID{0: byte(n.id), 15: 2}
+	w.judge.wiped(n)
+	w.rebootLater(n)
+}
+
+func emptyDisk() *vfs.Mem {
+	m := vfs.NewMem()
+	if m.MkdirAll("/data") != nil || m.SyncDir("/") != nil {
+		fail("no empty disk")
+	}
+	return m
+}
+
+// heal ends all faults. A minority of the voters may stay dead.
+func (w *world) heal() {
+	w.healed = true
+	w.tell("heal")
+	for _, a := range w.nodes {
+		for _, b := range w.nodes {
+			if a != b {
+				w.link(a, b).slow = 0
+				w.block(w.link(a, b), false)
+			}
+		}
+		if a.fs != nil {
+			a.fs.armed = false
+		}
+	}
+	w.plan.resets, w.plan.stall, w.plan.delay = 0, 0, min(w.plan.delay, 10)
+	if w.plan.kraft == 0 {
+		for i := (w.plan.voters - 1) / 2; i > 0 && w.chance(0.7); i-- {
+			n := w.nodes[w.rnd.IntN(w.plan.voters)]
+			w.tell("n%d stays dead", n.id)
+			n.stop(nil)
+			n.dead, n.off = true, w.chance(0.5)
+		}
+	}
+	for _, n := range w.nodes {
+		n.boot()
+	}
+}

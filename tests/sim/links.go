@@ -1,0 +1,191 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gregorbroker/gregor/controller/raft"
+	"github.com/gregorbroker/gregor/protocol/ids"
+)
+
+type linkKey struct{ from, to ids.NodeID }
+
+// link is one direction between two nodes, a stream: what is sent arrives in
+// order, or, when the connection breaks, not at all from there on. A blocked
+// link keeps what was sent until it is unblocked or the connection breaks.
+type link struct {
+	from, to *node
+	gen      int   // connections so far; a reply of an older one is lost
+	last     int64 // arrival of the last message
+	blocked  bool
+	held     []func()
+	slow     int64 // ms added to every message
+	open     []openCall
+}
+
+// openCall is a request on a connection; lost tells its sender that it will have no reply.
+type openCall struct {
+	call uint64
+	lost func()
+}
+
+func (l *link) close(call uint64) {
+	l.open = slices.DeleteFunc(l.open, func(o openCall) bool { return o.call == call })
+}
+
+func (w *world) link(from, to *node) *link {
+	k := linkKey{from.id, to.id}
+	l := w.links[k]
+	if l == nil {
+		l = &link{from: from, to: to}
+		w.links[k] = l
+	}
+	return l
+}
+
+// carry brings a message over: f runs when it arrives, unless the connection broke meanwhile.
+func (w *world) carry(l *link, f func()) {
+	gen := l.gen
+	deliver := func() {
+		if l.gen == gen {
+			f()
+		}
+	}
+	if l.blocked {
+		l.held = append(l.held, deliver)
+		return
+	}
+	delay := w.between(0, w.plan.delay)
+	if w.chance(w.plan.stall) {
+		delay += w.between(0, 1500)
+	}
+	at := max(l.last, w.now+delay+l.slow)
+	l.last = at
+	w.after(at-w.now, func() {
+		if l.blocked {
+			l.held = append(l.held, deliver)
+			return
+		}
+		deliver()
+	})
+}
+
+// reset breaks the connections between two nodes: requests under way fail on both sides.
+func (w *world) reset(a, b *node) {
+	for _, l := range []*link{w.link(a, b), w.link(b, a)} {
+		l.gen++
+		l.held, l.last = nil, w.now
+		open := l.open
+		l.open = nil
+		for _, o := range open {
+			o.lost()
+		}
+	}
+}
+
+func (w *world) breakLinks(n *node) {
+	for _, o := range w.nodes {
+		if o != n {
+			w.reset(n, o)
+		}
+	}
+}
+
+func (w *world) block(l *link, blocked bool) {
+	l.blocked = blocked
+	if blocked {
+		return
+	}
+	held := l.held
+	l.held, l.last = nil, w.now
+	for _, f := range held {
+		w.carry(l, f)
+	}
+}
+
+// send is the outbox of a replica.
+func (n *node) send(m raft.Message) {
+	w := n.w
+	w.judge.sent(n, &m)
+	if len(m.To.Endpoints) > 0 {
+		n.request(m)
+		return
+	}
+	c, ok := n.asked[m.Call]
+	if !ok {
+		fail("node %d answers request %d, which is not open: %T", n.id, m.Call, m.Body)
+	}
+	delete(n.asked, m.Call)
+	if c.from == nil {
+		w.judge.changed(m.Body)
+		return
+	}
+	if c.link.gen != c.gen {
+		return // the connection is gone; the asking side knows
+	}
+	back := w.link(n, c.from)
+	w.carry(back, func() { c.answer(m.Body) })
+}
+
+// answer gives a reply to who asked.
+func (c caller) answer(b raft.Body) {
+	c.link.close(c.call)
+	if c.from.life == c.life && c.from.up() {
+		c.from.run("reply", func(now int64) error {
+			return c.from.rep.Step(raft.Message{Call: c.call, From: c.as, Body: b}, now)
+		})
+	}
+}
+
+// request sends a request and sees to it that its end is noticed: by the reply, or by
+// the connection that broke.
+func (n *node) request(m raft.Message) {
+	w := n.w
+	to := w.at(m.To.Endpoints[0])
+	l := w.link(n, to)
+	c := caller{from: n, life: n.life, call: m.Call, as: m.To.ID, link: l, gen: l.gen}
+	lost := func(refused bool) {
+		w.after(w.between(0, 5), func() { c.answer(raft.Unreachable{Refused: refused}) })
+	}
+	switch {
+	case !to.up():
+		if !to.off {
+			lost(true)
+		}
+		return
+	case w.chance(w.plan.resets):
+		lost(false)
+		w.reset(n, to)
+		return
+	}
+	l.open = append(l.open, openCall{m.Call, func() { lost(!to.up() && !to.off) }})
+	w.carry(l, func() {
+		if _, ok := m.Body.(raft.VersionsRequest); ok {
+			w.carry(w.link(to, n), func() { c.answer(raft.VersionsReply{Known: true, MaxKRaft: 1}) })
+			return
+		}
+		to.ask(m.Body, c)
+	})
+}
+
+// ask gives a request to the replica.
+func (n *node) ask(b raft.Body, c caller) {
+	n.run(fmt.Sprintf("%T", b), func(now int64) error {
+		n.w.calls++
+		call := n.w.calls
+		n.asked[call] = c
+		n.w.judge.heard(n, b)
+		return n.rep.Step(raft.Message{Call: call, Body: b}, now)
+	})
+}
+
+// at finds the node behind an endpoint.
+func (w *world) at(e raft.Endpoint) *node {
+	for _, n := range w.nodes {
+		if uint16(n.id) == e.Port {
+			return n
+		}
+	}
+	fail("nobody has the endpoint %v", e)
+	return nil
+}

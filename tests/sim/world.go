@@ -1,0 +1,153 @@
+// Package sim runs the metadata quorum, core and files as they are, under one
+// seeded scheduler: nodes on file systems in memory, stream-like links, faults,
+// and judges that look on from outside after every event. The same seed gives the
+// same run, down to the hash of its trace.
+//
+// What is real: controller/raft, and raftio's turn, log, quorum-state, snapshots
+// and applier (raftio.Replica) on storage/partlog. What is simulated: time,
+// network, the disk below the files, and the clients.
+//
+// A run has two phases. In the first, faults drawn for this seed (each seed has a
+// random subset of kinds) fall on the nodes while clients append. In the second
+// everything is healed but for a random minority, which stays dead: a leader must be found, a record
+// be committed, and all nodes alive must agree.
+package sim
+
+import (
+	"container/heap"
+	"fmt"
+	"hash"
+	"hash/fnv"
+	"math/rand/v2"
+
+	"github.com/gregorbroker/gregor/controller/raft"
+	"github.com/gregorbroker/gregor/protocol/ids"
+)
+
+// Config says what to run.
+type Config struct {
+	Seed    uint64
+	Mutants raft.Mutant
+	// Log, if not nil, gets a line an event.
+	Log func(string)
+}
+
+// Result is how a run ended.
+type Result struct {
+	Hash      uint64 // of the trace
+	Events    int
+	Committed ids.Offset
+	Leaders   int // that were elected
+}
+
+// violation is a broken invariant; it ends the run.
+type violation struct{ text string }
+
+// world is one run.
+type world struct {
+	cfg     Config
+	rnd     *rand.Rand
+	now     int64 // ms
+	queue   eventQueue
+	seq     uint64
+	nodes   []*node
+	links   map[linkKey]*link
+	judge   *judge
+	plan    plan
+	trace   hash.Hash64
+	events  int
+	calls   uint64
+	values  int                         // of clients, each its own
+	ballots map[uint64]raft.VoteRequest // vote requests that are not answered, by call
+	healed  bool
+}
+
+// Run plays one seed. The error says which invariant broke, and when.
+func Run(cfg Config) (res Result, err error) {
+	w := &world{cfg: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 0x6772656f72)), links: map[linkKey]*link{}, ballots: map[uint64]raft.VoteRequest{}, trace: fnv.New64a()}
+	defer func() {
+		if p := recover(); p != nil {
+			if v, ok := p.(violation); ok {
+				err = fmt.Errorf("seed %d at %d ms: %s", cfg.Seed, w.now, v.text)
+			} else {
+				err = fmt.Errorf("seed %d at %d ms: panic: %v", cfg.Seed, w.now, p)
+			}
+		}
+		res = Result{w.trace.Sum64(), w.events, 0, 0}
+		if w.judge != nil {
+			res.Committed, res.Leaders = w.judge.committedEnd, len(w.judge.leaders)
+		}
+	}()
+	w.judge = newJudge(w)
+	w.draw()
+	w.build()
+	w.play(w.plan.faultsUntil)
+	w.heal()
+	w.play(w.now + livenessTime)
+	w.judge.alive()
+	return res, nil
+}
+
+// livenessTime is how long the healed quorum has, in ms.
+const livenessTime = 10_000
+
+// play runs events until the time is up, or, when healed, until all is well.
+func (w *world) play(until int64) {
+	for len(w.queue) > 0 && w.queue[0].at <= until {
+		e := heap.Pop(&w.queue).(*event)
+		w.now = max(w.now, e.at)
+		e.do()
+		w.events++
+		w.judge.check()
+		if w.healed && w.judge.settled() {
+			return
+		}
+	}
+	if !w.healed {
+		w.now = until
+	}
+}
+
+// after schedules do; events of the same time run in the order they were scheduled.
+func (w *world) after(ms int64, do func()) {
+	w.seq++
+	heap.Push(&w.queue, &event{at: w.now + max(0, ms), seq: w.seq, do: do})
+}
+
+// tell writes a line of the trace.
+func (w *world) tell(format string, args ...any) {
+	line := fmt.Sprintf("%6d ", w.now) + fmt.Sprintf(format, args...)
+	w.trace.Write([]byte(line))
+	if w.cfg.Log != nil {
+		w.cfg.Log(line)
+	}
+}
+
+func (w *world) chance(p float64) bool { return w.rnd.Float64() < p }
+
+// between draws from [low, high].
+func (w *world) between(low, high int64) int64 { return low + w.rnd.Int64N(high-low+1) }
+
+func fail(format string, args ...any) { panic(violation{fmt.Sprintf(format, args...)}) }
+
+type event struct {
+	at  int64
+	seq uint64
+	do  func()
+}
+
+type eventQueue []*event
+
+func (q eventQueue) Len() int { return len(q) }
+func (q eventQueue) Less(i, j int) bool {
+	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].seq < q[j].seq
+}
+func (q eventQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *eventQueue) Push(x any)   { *q = append(*q, x.(*event)) }
+func (q *eventQueue) Pop() any {
+	old := *q
+	x := old[len(old)-1]
+	old[len(old)-1] = nil
+	*q = old[:len(old)-1]
+	return x
+}
