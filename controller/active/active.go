@@ -56,8 +56,9 @@ type SnapshotReader interface {
 
 // Controller runs the loop. It is the raftio.Listener of its node.
 type Controller struct {
-	o    Options
-	core *core // of the loop's goroutine
+	o     Options
+	core  *core // of the loop's goroutine
+	began time.Time
 
 	// mail wakes the loop; it has room for one.
 	mail chan struct{}
@@ -84,7 +85,8 @@ func New(o Options) *Controller {
 	if o.SnapshotBytes <= 0 {
 		o.SnapshotBytes = 20 << 20
 	}
-	c := &Controller{o: o, core: newCore(o), mail: make(chan struct{}, 1), done: make(chan struct{}), snapshots: make(chan struct{}, 1)}
+	c := &Controller{o: o, core: newCore(o), mail: make(chan struct{}, 1), done: make(chan struct{}), snapshots: make(chan struct{}, 1), began: o.Clock()}
+	c.core.wall = func() int64 { return o.Clock().UnixMilli() }
 	c.image.Store(c.core.committed)
 	c.leader.Store(&ids.LeaderAndEpoch{Leader: ids.NoNode, Epoch: ids.NoEpoch})
 	c.pub = newPublisher(append([]image.Publisher{func(_ *image.Delta, img *image.Image) { c.image.Store(img) }}, o.Publishers...))
@@ -130,16 +132,6 @@ func (c *Controller) Do(cmd Command, reply Reply) {
 	if !ok {
 		refuse()
 	}
-}
-
-// BrokerLost notes that the connection of a broker's incarnation broke.
-func (c *Controller) BrokerLost(id ids.NodeID, epoch int64) {
-	c.post(event{do: func(int64) error {
-		if c.core.live != nil {
-			c.core.live.Lost(id, epoch)
-		}
-		return nil
-	}})
 }
 
 // PeerSeen notes that another node read our log just now. Followers read all
@@ -210,7 +202,9 @@ func (c *Controller) take() (work []event, closed bool) {
 	return work, c.closed
 }
 
-func (c *Controller) now() int64 { return c.o.Clock().UnixMilli() }
+// now is the loop's time in ms: it starts at the wall clock's and goes on evenly,
+// so that setting the clock fences nobody.
+func (c *Controller) now() int64 { return c.began.Add(c.o.Clock().Sub(c.began)).UnixMilli() }
 
 // run is the loop.
 func (c *Controller) run() {

@@ -30,9 +30,9 @@ func (c *core) commit(batches []raftio.CommittedBatch, now int64) error {
 			c.commitOwn(b)
 			continue
 		}
-		for _, raw := range b.Records {
+		for i, raw := range b.Records {
 			var err error
-			if delta, err = c.replay(delta, raw); err != nil {
+			if delta, err = c.replay(delta, raw, b.BaseOffset+ids.Offset(i)); err != nil {
 				return fmt.Errorf("metadata batch %d to %d of epoch %d: %w", b.BaseOffset, b.LastOffset, b.Epoch, err)
 			}
 		}
@@ -76,7 +76,7 @@ func (c *core) advance(delta *image.Delta, img *image.Image) {
 
 // replay takes one record of another leader into delta, which it opens when
 // there is none, and returns the delta to go on with.
-func (c *core) replay(delta *image.Delta, raw []byte) (*image.Delta, error) {
+func (c *core) replay(delta *image.Delta, raw []byte, offset ids.Offset) (*image.Delta, error) {
 	rec, _, err := records.Parse(raw)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,9 @@ func (c *core) replay(delta *image.Delta, raw []byte) (*image.Delta, error) {
 		}
 		// What came before must not wait for the transaction's end.
 		if delta != nil {
-			c.advance(delta, delta.Apply(c.provenance()))
+			before := c.provenance()
+			before.Last.Offset = offset - 1
+			c.advance(delta, delta.Apply(before))
 		}
 		c.tx = &transaction{image.NewDelta(c.committed)}
 		return nil, nil

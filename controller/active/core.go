@@ -39,12 +39,13 @@ type Command func(*decide.Env) (decide.Decision, error)
 const notLeading ids.LeaderEpoch = -1
 
 // core is the state of the loop. Its methods are called by one goroutine; now
-// is ms since 1970.
+// is in ms and goes evenly, whatever is done to the clock.
 type core struct {
 	o      Options
 	quorum Quorum
 	rand   *rand.Rand
 	log    *zap.Logger
+	wall   func() int64 // ms since 1970, for what is recorded
 	// publish takes what is to be shown to the publishers, in order.
 	publish func(publication)
 	// snapshot starts the writing of a checkpoint.
@@ -197,9 +198,20 @@ func (c *core) request(cmd Command, reply Reply, now int64) {
 	case errors.Is(err, raftio.ErrNotLeader), errors.Is(err, raftio.ErrClosed):
 		reply(nil, ErrNotController)
 	default:
-		// A refusal, too, may rest on a record that is not committed.
-		c.park(c.end-1, nil, func(kmsg.Response, error) { reply(nil, err) })
+		refusal := c.refusal(err)
+		// It, too, may rest on a record that is not committed.
+		c.park(c.end-1, nil, func(kmsg.Response, error) { reply(nil, refusal) })
 	}
+}
+
+// refusal is what a client is told. What it cannot have caused goes to the log.
+func (c *core) refusal(err error) error {
+	var known *decide.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	c.log.Error("A decision of the controller could not be carried out", zap.Error(err))
+	return &decide.Error{Code: kerr.UnknownServerError.Code}
 }
 
 // decide runs a command. Commands change nothing, so that one that panics costs
@@ -261,11 +273,12 @@ func (c *core) appendBatch(recs []records.Versioned, all bool, now int64) (int, 
 			return 0, &decide.Error{Code: kerr.UnknownServerError.Code}
 		}
 	}
-	last, err := c.quorum.Append(c.epoch, encoded, now)
+	wall := c.wall()
+	last, err := c.quorum.Append(c.epoch, encoded, wall)
 	if err != nil {
 		return 0, err
 	}
-	at := image.Provenance{Last: ids.OffsetAndEpoch{Offset: last, Epoch: c.epoch}, AppendTime: now}
+	at := image.Provenance{Last: ids.OffsetAndEpoch{Offset: last, Epoch: c.epoch}, AppendTime: wall}
 	c.pending = delta.Apply(at)
 	c.queue = append(c.queue, appended{last: last, delta: delta, image: c.pending})
 	c.end, c.lastAppend = last+1, now

@@ -54,7 +54,7 @@ func (s *Server) unpack(r *request, req *kmsg.EnvelopeRequest) (*request, *decid
 		return nil, unsupported
 	}
 	return &request{
-		header: h, body: body, listener: r.listener, conn: r.conn, forwarded: true,
+		header: h, body: body, listener: r.listener, forwarded: true,
 		reply: func(resp kmsg.Response) {
 			whole := frame.AppendResponse(nil, h.Key, h.Version, h.CorrelationID, resp)
 			r.reply(sealed(req, whole[4:], nil))

@@ -39,7 +39,6 @@ type Active interface {
 	Do(cmd active.Command, reply active.Reply)
 	Image() *image.Image
 	Leader() ids.LeaderAndEpoch
-	BrokerLost(id ids.NodeID, epoch int64)
 	PeerSeen()
 }
 
@@ -66,7 +65,6 @@ type request struct {
 	body   kmsg.Request
 	// listener is the name of the listener it came in through.
 	listener string
-	conn     *conn.Conn
 	// forwarded: a broker sent it on for its client.
 	forwarded bool
 	// reply answers. Exactly one of reply and refuse is called, once.
@@ -116,7 +114,7 @@ func (s *Server) Handle(c *conn.Call) {
 		c.Close(err)
 		return
 	}
-	s.handles[c.Header.Key](&request{header: c.Header, body: body, listener: c.Listener, conn: c.Conn, reply: c.Reply, refuse: c.Close})
+	s.handles[c.Header.Key](&request{header: c.Header, body: body, listener: c.Listener, reply: c.Reply, refuse: c.Close})
 }
 
 func (s *Server) serves(h frame.Header) bool {

@@ -27,8 +27,6 @@ type beat struct {
 	// shutdownOffset is the last record that moved leaders away from a broker in
 	// controlled shutdown; -1 when it is in none.
 	shutdownOffset int64
-	// gone: the broker's connection broke; its session protects it no more.
-	gone bool
 }
 
 // Touch is the effect of a decision on Liveness.
@@ -65,14 +63,7 @@ func NewLiveness(img *image.Image, sessionMs, now int64) *Liveness {
 // Contact notes that a broker was heard of, before anything is decided.
 func (l *Liveness) Contact(id ids.NodeID, epoch, now int64) {
 	if s := l.brokers[id]; s != nil && s.epoch == epoch {
-		s.contact, s.gone = now, false
-	}
-}
-
-// Lost notes that the connection of a broker broke.
-func (l *Liveness) Lost(id ids.NodeID, epoch int64) {
-	if s := l.brokers[id]; s != nil && s.epoch == epoch {
-		s.gone = true
+		s.contact = now
 	}
 }
 
@@ -109,7 +100,7 @@ func (l *Liveness) Apply(t *Touch, first, last ids.Offset) {
 // hasSession tells whether that incarnation of a broker was heard of lately.
 func (l *Liveness) hasSession(id ids.NodeID, epoch, now int64) bool {
 	s := l.brokers[id]
-	return s != nil && s.epoch == epoch && s.contact > 0 && !s.gone && now-s.contact < l.sessionMs
+	return s != nil && s.epoch == epoch && s.contact > 0 && now-s.contact < l.sessionMs
 }
 
 // Expired returns the brokers of img that are not fenced and were not heard of
