@@ -43,5 +43,16 @@ func decompressGzip(dst, src []byte, limit int64) ([]byte, error) {
 	if err := r.dec.Reset(&r.in); err != nil {
 		return dst, corrupt(Gzip, err)
 	}
-	return drain(dst, Gzip, r.dec, limit)
+	out := dst
+	for {
+		r.dec.Multistream(false)
+		var err error
+		if out, err = drain(out, Gzip, r.dec, limit-int64(len(out)-len(dst))); err != nil {
+			return dst, err
+		}
+		// Another member may follow; what is none is ignored, as Java does.
+		if r.in.Len() == 0 || r.dec.Reset(&r.in) != nil {
+			return out, nil
+		}
+	}
 }

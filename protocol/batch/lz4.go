@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"encoding/binary"
 	"fmt"
 	"sync"
 
@@ -39,15 +40,50 @@ func compressLz4(dst []byte, level int, src []byte) ([]byte, error) {
 	return out.b, err
 }
 
+// decompressLz4 reads one frame; like Java it ignores what is behind it.
 func decompressLz4(dst, src []byte, limit int64) ([]byte, error) {
+	size, err := lz4FrameSize(src)
+	if err != nil {
+		return dst, corrupt(Lz4, err)
+	}
 	r := lz4Readers.Get().(*sourced[*lz4.Reader])
 	defer lz4Readers.Put(r)
-	r.in.Reset(src)
+	r.in.Reset(src[:size])
 	defer r.in.Reset(nil) // the pool must not hold the caller's bytes
 	r.dec.Reset(&r.in)
-	out, err := drain(dst, Lz4, r.dec, limit)
-	if err == nil && r.in.Len() > 0 {
-		return dst, fmt.Errorf("%w: lz4: %d bytes behind the frame", ErrDecompress, r.in.Len())
+	return drain(dst, Lz4, r.dec, limit)
+}
+
+// lz4FrameSize is the size of the frame that src begins with:
+//
+//	4 bytes magic | flags | block size | [8 content size] | [4 dictionary] | header checksum |
+//	{ 4 bytes little-endian size, top bit: not compressed | block | [4 checksum] }… | 4 bytes zero | [4 checksum]
+func lz4FrameSize(src []byte) (int, error) {
+	const contentSize, dictionary, blockChecksum, contentChecksum = 0x08, 0x01, 0x10, 0x04
+	if len(src) < 7 {
+		return 0, errShort
 	}
-	return out, err
+	flags, at := src[4], 7
+	extra := func(flag byte, n int) int {
+		if flags&flag != 0 {
+			return n
+		}
+		return 0
+	}
+	at += extra(contentSize, 8) + extra(dictionary, 4)
+	for {
+		if len(src)-at < 4 {
+			return 0, errShort
+		}
+		size := int(binary.LittleEndian.Uint32(src[at:]) &^ (1 << 31))
+		at += 4
+		if size == 0 {
+			break
+		}
+		at += size + extra(blockChecksum, 4)
+	}
+	if at += extra(contentChecksum, 4); at > len(src) {
+		return 0, errShort
+	}
+	return at, nil
 }
