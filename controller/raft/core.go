@@ -134,7 +134,7 @@ func (c *Core) stepReply(m Message, now int64) {
 			}
 		}
 	case FetchReply:
-		c.stepFetchReply(b, now)
+		c.stepFetchReply(m.From, b, now)
 	case SnapshotReply:
 		c.stepSnapshotReply(b, now)
 	case VersionsReply:
@@ -264,6 +264,15 @@ func (c *Core) EpochAt(off ids.Offset) ids.LeaderEpoch {
 
 // IsVoter tells whether this node is in the voter set in force.
 func (c *Core) IsVoter() bool { return c.cfg.CanBeVoter && c.log.lastVoters().Contains(c.cfg.Self) }
+
+// mayCampaign is IsVoter, or: the change that removes this node may not be committed. It
+// may be the only one that has that record, and with it the longest log; if it did not campaign, the
+// others, who still need its vote and do not get it, could never elect anybody
+// (Raft dissertation, 4.2.2). Counted are only the votes of the set in force.
+func (c *Core) mayCampaign() bool {
+	n := len(c.log.Voters)
+	return c.IsVoter() || c.cfg.CanBeVoter && n >= 2 && c.log.Voters[n-1].Offset >= c.hw && c.log.Voters[n-2].Set.Contains(c.cfg.Self)
+}
 
 func (c *Core) onlyVoter() bool { return c.IsVoter() && c.log.lastVoters().Len() == 1 }
 

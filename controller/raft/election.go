@@ -16,7 +16,11 @@ type votes struct {
 
 func newVotes(c *Core) votes {
 	set := c.log.lastVoters()
-	return votes{voters: set.Voters(), need: set.Majority(), granted: []ids.NodeID{c.cfg.Self.ID}}
+	v := votes{voters: set.Voters(), need: set.Majority()}
+	if c.IsVoter() {
+		v.granted = []ids.NodeID{c.cfg.Self.ID}
+	}
+	return v
 }
 
 func (v *votes) record(from ids.NodeID, granted bool) {

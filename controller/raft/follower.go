@@ -41,14 +41,14 @@ func (s *follower) poll(c *Core, now int64) int64 {
 	if c.stopping {
 		return never
 	}
-	voter := c.IsVoter()
-	if voter && now >= s.fetchDeadline {
+	voter, campaigns := c.IsVoter(), c.mayCampaign()
+	if campaigns && now >= s.fetchDeadline {
 		c.becomeProspective("fetch timeout", now)
 		return now
 	}
 	next := s.pollMembership(c, voter, now)
 	next = min(next, s.pollFetch(c, now))
-	if voter {
+	if campaigns {
 		next = min(next, s.fetchDeadline)
 	}
 	return min(next, s.updateDeadline)
@@ -135,10 +135,10 @@ func (s *follower) alive(c *Core, now int64) {
 }
 
 // stepFetchReply takes records, or truncates, or begins to download a snapshot.
-func (c *Core) stepFetchReply(r FetchReply, now int64) {
+func (c *Core) stepFetchReply(from ids.NodeID, r FetchReply, now int64) {
 	if c.commonReply(r.LeaderInfo, now) {
-		if r.Err != None && c.role.leaderID() >= 0 {
-			c.retryLater(c.role.leaderID(), now)
+		if r.Err != None {
+			c.retryLater(from, now)
 		}
 		return
 	}

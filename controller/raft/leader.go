@@ -82,8 +82,8 @@ func (l *leader) openEpoch(c *Core) {
 	}
 	ctl := &Control{LeaderChange: &LeaderChange{Leader: l.self, Voters: voters, Granting: l.granting}}
 	if n := len(c.log.Voters); kraft > 0 && n > 0 {
-		known, _ := set.Get(l.self)
-		if c.log.Voters[n-1].Offset == ids.NoOffset || !sameVoter(known, c.localVoter()) {
+		known, in := set.Get(l.self)
+		if in && (c.log.Voters[n-1].Offset == ids.NoOffset || !sameVoter(known, c.localVoter())) {
 			updated := set.With(c.localVoter())
 			ctl.KRaftVersion, ctl.Voters = &kraft, &updated
 		}

@@ -1,6 +1,10 @@
 package raft
 
-import "github.com/gregorbroker/gregor/protocol/ids"
+import (
+	"slices"
+
+	"github.com/gregorbroker/gregor/protocol/ids"
+)
 
 // peer is what the core knows of the line to another node. At most one request
 // is under way on it; a new role begins with a clean line, and replies to what was
@@ -94,6 +98,9 @@ func (c *Core) retryLater(id ids.NodeID, now int64) {
 func (c *Core) bootstrap() []Target {
 	var out []Target
 	for i, e := range c.cfg.Bootstrap {
+		if slices.ContainsFunc(c.cfg.Endpoints, func(own Endpoint) bool { return own.Host == e.Host && own.Port == e.Port }) {
+			continue
+		}
 		out = append(out, Target{ID: ids.NodeID(-2 - i), Endpoints: []Endpoint{e}})
 	}
 	// The voters it knows of: the only ones to ask without bootstrap servers, and the

@@ -21,7 +21,7 @@ func (s *prospective) grants(c *Core, r VoteRequest, upToDate bool) bool {
 }
 
 func (s *prospective) poll(c *Core, now int64) int64 {
-	if !c.IsVoter() { // a voter set that lacks it arrived meanwhile
+	if !c.mayCampaign() { // a voter set that lacks it arrived meanwhile
 		s.lose(c, "it is no voter any more", now)
 		return now
 	}

@@ -113,7 +113,7 @@ func (c *Core) becomeUnattached(epoch ids.LeaderEpoch, leader ids.NodeID, why st
 
 // becomeProspective asks for pre-votes; nothing of it is durable.
 func (c *Core) becomeProspective(why string, now int64) {
-	invariant.Check(c.IsVoter(), "node %v: an observer campaigns in %v", c.cfg.Self, c.log.lastVoters())
+	invariant.Check(c.mayCampaign(), "node %v: an observer campaigns in %v", c.cfg.Self, c.log.lastVoters())
 	known, at := c.role.leaderID(), c.role.endpoints()
 	if known == c.cfg.Self.ID { // resigned: it will not follow itself
 		known, at = ids.NoNode, nil

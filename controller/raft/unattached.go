@@ -21,12 +21,12 @@ func (s *unattached) poll(c *Core, now int64) int64 {
 	if c.stopping {
 		return never
 	}
-	if c.IsVoter() && now >= s.deadline {
+	if c.mayCampaign() && now >= s.deadline {
 		c.becomeProspective("election timeout", now)
 		return now
 	}
 	next := c.fetchFromBootstrap(now)
-	if c.IsVoter() {
+	if c.mayCampaign() {
 		next = min(next, s.deadline)
 	}
 	return next

@@ -210,16 +210,14 @@ func (w *world) wipe() {
 	if !n.up() {
 		return
 	}
-	w.plan.wipes = false
-	for _, o := range w.nodes {
-		if o.disk == nil || o.dir[15] != 1 {
-			return
-		}
+	set, _ := n.rep.Core().Voters()
+	if set.Len() < 3 || w.wiped {
+		return
 	}
+	w.wiped = true
 	w.tell("n%d loses its disk", n.id)
 	n.stop(emptyDisk())
 	n.dir = ids.DirectoryID{0: byte(n.id), 15: 2}
-	w.judge.wiped(n)
 	w.rebootLater(n)
 }
 

@@ -72,8 +72,6 @@ func (j *judge) booted(n *node) {
 
 func (j *judge) stopped(n *node) { delete(j.seen, n.id) }
 
-func (j *judge) wiped(*node) {}
-
 // sent looks at what leaves a node: promises its disk has to keep.
 func (j *judge) sent(n *node, m *raft.Message) {
 	key := n.key()
@@ -132,6 +130,9 @@ func (j *judge) heard(n *node, b raft.Body) {
 func (j *judge) granted(n *node, call uint64, epoch ids.LeaderEpoch) {
 	r := n.w.ballots[call]
 	delete(n.w.ballots, call)
+	if !r.Voter.Directory.IsZero() && r.Voter.Directory != n.dir {
+		fail("node %v votes as %v, whose disk is gone", n.key(), r.Voter)
+	}
 	if r.PreVote {
 		return
 	}
@@ -410,9 +411,29 @@ func (j *judge) settled() bool {
 	return true
 }
 
+// lost tells whether so many voters lost their disks that the quorum cannot come back.
+func (j *judge) lost() bool {
+	for _, n := range j.w.nodes {
+		if !n.up() {
+			continue
+		}
+		set, _ := n.rep.Core().Voters()
+		have := 0
+		for _, v := range set.Voters() {
+			if o := j.w.nodes[v.Key.ID-1]; v.Key.Directory.IsZero() || v.Key.Directory == o.dir {
+				have++
+			}
+		}
+		if set.Len() > 0 && have < set.Majority() {
+			return true
+		}
+	}
+	return false
+}
+
 // alive fails the run if the healed quorum did not get to work.
 func (j *judge) alive() {
-	if j.settled() {
+	if j.settled() || j.lost() {
 		return
 	}
 	for _, n := range j.w.nodes {

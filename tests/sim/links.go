@@ -107,6 +107,9 @@ func (w *world) block(l *link, blocked bool) {
 func (n *node) send(m raft.Message) {
 	w := n.w
 	w.judge.sent(n, &m)
+	if w.cfg.Log != nil && w.cfg.Messages {
+		w.cfg.Log(fmt.Sprintf("%6d      n%d sends %T %+v", w.now, n.id, m.Body, m))
+	}
 	if len(m.To.Endpoints) > 0 {
 		n.request(m)
 		return

@@ -30,6 +30,8 @@ type Config struct {
 	Mutants raft.Mutant
 	// Log, if not nil, gets a line an event.
 	Log func(string)
+	// Messages adds every message to what Log gets.
+	Messages bool
 }
 
 // Result is how a run ended.
@@ -45,21 +47,21 @@ type violation struct{ text string }
 
 // world is one run.
 type world struct {
-	cfg     Config
-	rnd     *rand.Rand
-	now     int64 // ms
-	queue   eventQueue
-	seq     uint64
-	nodes   []*node
-	links   map[linkKey]*link
-	judge   *judge
-	plan    plan
-	trace   hash.Hash64
-	events  int
-	calls   uint64
-	values  int                         // of clients, each its own
-	ballots map[uint64]raft.VoteRequest // vote requests that are not answered, by call
-	healed  bool
+	cfg           Config
+	rnd           *rand.Rand
+	now           int64 // ms
+	queue         eventQueue
+	seq           uint64
+	nodes         []*node
+	links         map[linkKey]*link
+	judge         *judge
+	plan          plan
+	trace         hash.Hash64
+	events        int
+	calls         uint64
+	values        int                         // of clients, each its own
+	ballots       map[uint64]raft.VoteRequest // vote requests that are not answered, by call
+	healed, wiped bool
 }
 
 // Run plays one seed. The error says which invariant broke, and when.
