@@ -144,7 +144,7 @@ func (p *Partition) assign(reg *image.Partition) (transition, error) {
 		p.core.advance()
 		p.publishLocked(log, true)
 	}
-	due := p.dueLocked(t.ended || t.newEpoch)
+	due := p.dueLocked(t.ended) // a new epoch of the same leader changes nothing for its log
 	p.mu.Unlock()
 	due.tell()
 	if t.began || t.ended || t.newEpoch {
