@@ -73,5 +73,7 @@ func (a *apiVersions) features(resp *kmsg.ApiVersionsResponse) {
 		return true
 	}
 	img.Features.Each(add)
-	add(image.KRaftVersionFeature, a.cluster.KRaftVersion())
+	if a.cluster.KRaftVersion != nil {
+		add(image.KRaftVersionFeature, a.cluster.KRaftVersion())
+	}
 }

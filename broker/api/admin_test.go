@@ -391,6 +391,21 @@ func TestTopicNames(t *testing.T) {
 	}
 }
 
+func TestLargeBrokerIDs(t *testing.T) {
+	recs := []records.Record{brokerRecord(maxDense, false, endpoint("PLAINTEXT", "far", 1)), brokerRecord(maxDense-1, false, endpoint("PLAINTEXT", "near", 2))}
+	w := newAdminWorld(t, append(recs, topicRecords("t", "01", []ids.NodeID{maxDense, maxDense - 1, 1 << 30}, maxDense, maxDense-1, 1<<30)...)...)
+	var leaders []int32
+	for _, p := range metadataOf(w, 12, "t").Topics[0].Partitions {
+		leaders = append(leaders, p.Leader)
+		if len(p.OfflineReplicas) != 1 {
+			t.Errorf("offline %v", p.OfflineReplicas)
+		}
+	}
+	if !slices.Equal(leaders, []int32{maxDense, maxDense - 1, -1}) {
+		t.Errorf("leaders %v", leaders)
+	}
+}
+
 func TestOfflineDirectories(t *testing.T) {
 	v := newView(imageOf(t, &records.RegisterBrokerRecord{BrokerID: 1, EndPoints: []records.BrokerEndpoint{endpoint("P", "h", 1)},
 		LogDirs: []ids.DirectoryID{{7}}}).Cluster, "P")

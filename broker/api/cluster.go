@@ -16,7 +16,8 @@ type Cluster struct {
 	ID string
 	// Image returns the newest image the broker has applied; never nil.
 	Image func() *image.Image
-	// KRaftVersion returns the finalized kraft.version, which no image has.
+	// KRaftVersion returns the finalized kraft.version, which no image has; nil
+	// for level 0.
 	KRaftVersion func() int16
 
 	views sync.Map // listener → *view

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync/atomic"
 )
 
 // Values is a configuration with every default filled in. It never changes and
@@ -14,6 +15,8 @@ type Values struct {
 	raw    map[string]string // what was set, unknown keys included
 	parsed map[string]any    // the known keys among them
 	base   *Values           // asked for keys that are not set here; may be nil
+	// defaults remembers ResolveDefaults by kind; of broker values only.
+	defaults [len(tables)]atomic.Pointer[Values]
 }
 
 // Resolve parses a server configuration, key by key. All errors are reported,
@@ -220,9 +223,18 @@ func (d *Def) brokerValue(broker *Values) (string, bool) {
 	return *d.Default, true
 }
 
-// ResolveDefaults is the base on which TopicValues and GroupValues stand. It
-// holds for as long as the broker's configuration does not change.
+// ResolveDefaults is what a topic, group or subscription has on this broker
+// when it sets nothing: the base for its own values, see Overlay.
 func ResolveDefaults(kind Kind, broker *Values) *Values {
+	v := broker.defaults[kind].Load()
+	if v == nil { // two callers may both make it; they make the same
+		v = resolveDefaults(kind, broker)
+		broker.defaults[kind].Store(v)
+	}
+	return v
+}
+
+func resolveDefaults(kind Kind, broker *Values) *Values {
 	props := make(map[string]string, len(All(kind)))
 	for _, d := range All(kind) {
 		if raw, ok := d.brokerValue(broker); ok {
@@ -234,8 +246,7 @@ func ResolveDefaults(kind Kind, broker *Values) *Values {
 }
 
 // TopicValues is a topic's configuration: its overrides over the broker's
-// defaults. Overrides that do not parse are left out. Callers with many topics
-// make the defaults once, with ResolveDefaults, and overlay each topic's own.
+// defaults. Overrides that do not parse are left out.
 func TopicValues(overrides map[string]string, broker *Values) *Values {
 	return ResolveDefaults(Topic, broker).Overlay(overrides)
 }
