@@ -16,6 +16,7 @@ func failure(req kmsg.Request, err *decide.Error) kmsg.Response {
 		for _, t := range req.(*kmsg.CreateTopicsRequest).Topics {
 			out := kmsg.NewCreateTopicsResponseTopic()
 			out.Topic, out.ErrorCode, out.ErrorMessage = t.Topic, err.Code, message
+			out.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
 			r.Topics = append(r.Topics, out)
 		}
 	case *kmsg.DeleteTopicsResponse:

@@ -2,7 +2,6 @@ package decide
 
 import (
 	"github.com/gregorbroker/gregor/controller/image"
-	"github.com/gregorbroker/gregor/controller/records"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -22,9 +21,6 @@ func CreatePartitions(e *Env, req *kmsg.CreatePartitionsRequest) (Decision, erro
 	}
 	for _, t := range topics {
 		answer(t.Topic, e.growTopic(&d, t))
-		if len(d.Records) > MaxRecords {
-			return Decision{}, errTooMany()
-		}
 	}
 	if req.ValidateOnly {
 		d.Records = nil
@@ -46,13 +42,11 @@ func (e *Env) growTopic(d *Decision, t *kmsg.CreatePartitionsRequestTopic) *Erro
 	case t.Assignment != nil && len(t.Assignment) != want-have:
 		return fail(kerr.InvalidReplicaAssignment, "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", want-have, len(t.Assignment))
 	}
+	if len(d.Records)+want-have > MaxRecords {
+		return &Error{Code: kerr.UnknownServerError.Code} // as Kafka answers it here
+	}
 	if err := e.charge(want - have); err != nil {
 		return err
-	}
-	if want-have > MaxRecords {
-		// Enough to make the request fail as a whole, before all of it is worked out.
-		d.Records = append(d.Records, make([]records.Versioned, MaxRecords+1)...)
-		return nil
 	}
 	parts, err := e.placeMore(topic, t, want-have)
 	if err != nil {

@@ -29,8 +29,7 @@ func CreateTopics(e *Env, req *kmsg.CreateTopicsRequest) (Decision, error) {
 		result := kmsg.NewCreateTopicsResponseTopic()
 		result.Topic = t.Topic
 		if err := e.createTopic(&d, t, &result); err != nil {
-			result = kmsg.NewCreateTopicsResponseTopic()
-			result.Topic, result.ErrorCode, result.ErrorMessage = t.Topic, err.Code, err.message()
+			result = topicFailure(t.Topic, err)
 		}
 		resp.Topics = append(resp.Topics, result)
 		if len(d.Records) > MaxRecords {
@@ -52,6 +51,7 @@ func CreateTopics(e *Env, req *kmsg.CreateTopicsRequest) (Decision, error) {
 func topicFailure(name string, err *Error) kmsg.CreateTopicsResponseTopic {
 	t := kmsg.NewCreateTopicsResponseTopic()
 	t.Topic, t.ErrorCode, t.ErrorMessage = name, err.Code, err.message()
+	t.Configs = []kmsg.CreateTopicsResponseTopicConfig{} // null would say that they may not be seen
 	return t
 }
 

@@ -41,9 +41,10 @@ func UpdateFeatures(e *Env, req *kmsg.UpdateFeaturesRequest) (Decision, error) {
 		}
 	}
 	if req.Version <= 1 {
+		none := "NONE" // what Kafka says for success
 		for _, u := range req.FeatureUpdates {
 			r := kmsg.NewUpdateFeaturesResponseResult()
-			r.Feature = u.Feature
+			r.Feature, r.ErrorMessage = u.Feature, &none
 			resp.Results = append(resp.Results, r)
 		}
 	}
