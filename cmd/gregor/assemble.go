@@ -35,8 +35,10 @@ type running struct {
 
 // start brings a node up: ports are bound and folders locked before anything
 // is written, the quorum comes before the broker that follows it, and the
-// client ports open when everything behind them is ready.
-func start(ctx context.Context, node *config.Node, log *zap.Logger) (_ *running, err error) {
+// client ports open when everything behind them is ready. A node that cannot
+// start says one thing only, the error: warnings wait until its ports and
+// folders are its own.
+func start(ctx context.Context, node *config.Node, warnings []string, log *zap.Logger) (_ *running, err error) {
 	began := time.Now()
 	p, err := reservePorts(node)
 	if err != nil {
@@ -51,6 +53,9 @@ func start(ctx context.Context, node *config.Node, log *zap.Logger) (_ *running,
 	}()
 	if r.folders, err = openFolders(node, log, r.directoryFailed); err != nil {
 		return nil, err
+	}
+	for _, w := range warnings {
+		log.Warn(w)
 	}
 	p.tell(node, log)
 	if err = r.assemble(node, p); err != nil {

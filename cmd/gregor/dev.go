@@ -74,13 +74,10 @@ func runDev(ctx context.Context, o devOptions) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range config.Warnings(props) {
-		log.Warn(w)
-	}
 	if err := formatIfEmpty(node); err != nil {
 		return err
 	}
-	return serve(ctx, node, log)
+	return serve(ctx, node, config.Warnings(props), log)
 }
 
 // formatIfEmpty formats the development node's folder when it is new or

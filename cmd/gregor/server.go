@@ -42,10 +42,7 @@ func newServerCommand() *cobra.Command {
 			if err != nil {
 				return oneLine(args[0], err)
 			}
-			for _, w := range config.Warnings(props) {
-				log.Warn(w)
-			}
-			return serve(cmd.Context(), node, log)
+			return serve(cmd.Context(), node, config.Warnings(props), log)
 		},
 	}
 	cmd.Flags().StringArrayVar(&overrides, "override", nil, "`key=value`: a property to set instead of the file's; may be given several times")
@@ -55,7 +52,7 @@ func newServerCommand() *cobra.Command {
 
 // serve runs the node until it is told to stop (SIGTERM, SIGINT) or can't go
 // on. A second signal ends the process at once.
-func serve(ctx context.Context, node *config.Node, log *zap.Logger) error {
+func serve(ctx context.Context, node *config.Node, warnings []string, log *zap.Logger) error {
 	if ctx == nil {
 		ctx = context.Background()
 	}
@@ -63,7 +60,7 @@ func serve(ctx context.Context, node *config.Node, log *zap.Logger) error {
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)
 
-	s, err := start(ctx, node, log)
+	s, err := start(ctx, node, warnings, log)
 	if err != nil {
 		return err
 	}

@@ -19,12 +19,12 @@ var pure = []string{
 
 // forbidden are the imports a pure room must do without, with the way out.
 var forbidden = map[string]string{
-	"os":           "return an effect that the shell carries out",
-	"net":          "return an effect that the shell carries out",
-	"sync":         "a pure core is driven by one goroutine at a time; the lock belongs to the shell",
-	"sync/atomic":  "a pure core is driven by one goroutine at a time",
-	"math/rand":    "take the random source as an argument (math/rand/v2's *rand.Rand)",
-	"context":      "a pure core never waits",
+	"os":              "return an effect that the shell carries out",
+	"net":             "return an effect that the shell carries out",
+	"sync":            "a pure core is driven by one goroutine at a time; the lock belongs to the shell",
+	"sync/atomic":     "a pure core is driven by one goroutine at a time",
+	"math/rand":       "take the random source as an argument (math/rand/v2's *rand.Rand)",
+	"context":         "a pure core never waits",
 	"go.uber.org/zap": "return what is worth telling; the shell logs it",
 }
 

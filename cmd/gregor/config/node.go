@@ -131,16 +131,16 @@ func (n *Node) AllDirs() []string {
 	return append([]string{n.MetadataDir}, n.LogDirs...)
 }
 
-// Warnings tells of properties that will have no effect, a line each: unknown
-// ones with the key they may be meant for, and known ones that gregor does not
-// obey yet.
+// Warnings tells of properties that will have no effect: one line for those
+// that gregor does not obey yet, and a line for each that nobody knows, with
+// the key it may be meant for.
 func Warnings(props map[string]string) []string {
-	var out []string
+	var idle, out []string
 	for key := range props {
 		def, known := configs.Lookup(configs.Broker, key)
 		switch {
 		case known && !def.Acts:
-			out = append(out, fmt.Sprintf("%s is set but has no effect yet", key))
+			idle = append(idle, key)
 		case !known && !configs.Passthrough(key):
 			line := fmt.Sprintf("unknown property %s is ignored", key)
 			if near := configs.Nearest(configs.Broker, key); near != "" {
@@ -150,5 +150,9 @@ func Warnings(props map[string]string) []string {
 		}
 	}
 	sort.Strings(out)
+	if len(idle) > 0 {
+		sort.Strings(idle)
+		out = append(out, "set but without effect yet: "+strings.Join(idle, ", "))
+	}
 	return out
 }

@@ -50,8 +50,8 @@ func TestLoadTellsWhatIsWrong(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	got := strings.Join(Warnings(map[string]string{"log.retentoin.hours": "1", "sasl.oauthbearer.scope": "x", "node.id": "1"}), "\n")
-	want := "sasl.oauthbearer.scope is set but has no effect yet\nunknown property log.retentoin.hours is ignored; did you mean log.retention.hours?"
+	got := strings.Join(Warnings(map[string]string{"log.retentoin.hours": "1", "sasl.oauthbearer.scope": "x", "sasl.kerberos.service.name": "y", "node.id": "1"}), "\n")
+	want := "unknown property log.retentoin.hours is ignored; did you mean log.retention.hours?\nset but without effect yet: sasl.kerberos.service.name, sasl.oauthbearer.scope"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
