@@ -126,9 +126,13 @@ func (r *Run) compact(v reflect.Value) string {
 var labels = []string{"Topic", "Name", "TopicID", "Partition", "ApiKey", "ResourceName", "Group", "NodeID", "ReplicaID", "ProducerID", "Dir", "Feature", "Key", "MemberID", "Index"}
 
 func (r *Run) label(v reflect.Value, i int) string {
+	empty := strconv.Itoa(i)
 	for _, name := range labels {
 		f := v.FieldByName(name)
 		if !f.IsValid() || (f.IsZero() && f.Kind() != reflect.Int32 && f.Kind() != reflect.Int16) {
+			if f.IsValid() && f.Kind() == reflect.String {
+				empty = `""`
+			}
 			continue
 		}
 		for f.Kind() == reflect.Pointer {
@@ -136,7 +140,7 @@ func (r *Run) label(v reflect.Value, i int) string {
 		}
 		return r.scalar(name, f)
 	}
-	return strconv.Itoa(i)
+	return empty
 }
 
 // foreign tells names of other runs, which lists of everything contain.

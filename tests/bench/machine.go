@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// touchPageCache writes and deletes a file, so that the pages exist.
+func touchPageCache(mib int64) error {
+	if mib == 0 {
+		mib = available() / 2
+	}
+	f, err := os.CreateTemp("", "gregor-bench-warm-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	block := make([]byte, 1<<20)
+	for range mib {
+		if _, err := f.Write(block); err != nil {
+			return fmt.Errorf("warming the page cache: %w", err)
+		}
+	}
+	return nil
+}
+
+// available is the memory that may be used, in MiB; 1 GiB where nobody says.
+func available() int64 {
+	return max(meminfo("MemAvailable:")>>10, 1024)
+}
+
+func meminfo(key string) (kib int64) {
+	b, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(b), key)
+	_, _ = fmt.Sscan(after, &kib)
+	return kib
+}
+
+// rss is a process's resident memory in MiB.
+func rss(pid int) float64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	var kib float64
+	_, after, _ := strings.Cut(string(b), "VmRSS:")
+	_, _ = fmt.Sscan(after, &kib)
+	return kib / 1024
+}
+
+// machine describes where the figures were taken.
+func machine() string {
+	model := "unknown processor"
+	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		if _, after, ok := strings.Cut(string(b), "model name"); ok {
+			line, _, _ := strings.Cut(after, "\n")
+			model = strings.TrimSpace(strings.TrimLeft(line, "\t :"))
+		}
+	}
+	return fmt.Sprintf("%d cores (%s), %.0f GiB, %s/%s", runtime.NumCPU(), model, float64(meminfo("MemTotal:"))/(1<<20), runtime.GOOS, runtime.GOARCH)
+}
+
+func commit(root string) string {
+	cmd := exec.Command("git", "describe", "--always", "--dirty")
+	cmd.Dir = root
+	b, err := cmd.Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// folderMB is the size of a folder's files in MB.
+func folderMB(dir string) float64 {
+	total := int64(0)
+	_ = filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if info, err := d.Info(); err == nil {
+			total += info.Size()
+		}
+		return nil
+	})
+	return float64(total) / 1e6
+}
