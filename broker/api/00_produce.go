@@ -127,11 +127,17 @@ const magicAt = 16
 func (p *producing) append(n int, t *kmsg.ProduceRequestTopic, in *kmsg.ProduceRequestTopicPartition, out *kmsg.ProduceResponseTopicPartition) {
 	part, v, err := p.check(t, in)
 	if err != nil {
-		p.outcome(n, out, t, replica.AppendResult{Err: err})
+		p.outcome(n, out, replica.AppendResult{Err: err, AppendInfo: partlog.AppendInfo{LogStartOffset: ids.NoOffset}})
 		return
 	}
 	o := replica.AppendOptions{Acks: p.req.Acks, Origin: partlog.Client, Epoch: ids.NoEpoch}
-	part.Append(v, o, func(r replica.AppendResult) { p.outcome(n, out, t, r) })
+	stamp := v.MaxTimestamp()
+	part.Append(v, o, func(r replica.AppendResult) {
+		if r.Duplicate {
+			r.LogAppendTime = stamp // what Kafka tells, whatever the topic's timestamp type
+		}
+		p.outcome(n, out, r)
+	})
 }
 
 // check finds the partition and cuts out the one batch that goes there.
@@ -187,7 +193,7 @@ func oneBatch(records []byte, version int16) (batch.View, error) {
 }
 
 // outcome writes what became of one partition, unless the timeout was faster.
-func (p *producing) outcome(n int, out *kmsg.ProduceResponseTopicPartition, t *kmsg.ProduceRequestTopic, r replica.AppendResult) {
+func (p *producing) outcome(n int, out *kmsg.ProduceResponseTopicPartition, r replica.AppendResult) {
 	if p.claims != nil && !p.claims[n].CompareAndSwap(false, true) {
 		return
 	}
@@ -269,7 +275,11 @@ func (p *producing) done() {
 func (p *producing) failAll(err error) {
 	for i := range p.resp.Topics {
 		for j := range p.resp.Topics[i].Partitions {
-			p.resp.Topics[i].Partitions[j].ErrorCode = Code(err)
+			out := &p.resp.Topics[i].Partitions[j]
+			out.ErrorCode = Code(err)
+			if errors.Is(err, partlog.ErrCorrupt) {
+				out.ErrorMessage = kmsg.StringPtr(err.Error())
+			}
 		}
 	}
 	p.reply()

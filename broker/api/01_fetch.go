@@ -64,7 +64,7 @@ type fetching struct {
 	version int16
 	session *fetchsession.Fetch
 	reads   []read // reads[i] belongs to session.Partitions[i]
-	max     int    // bytes of records in the reply
+	max     int    // bytes of records in the reply; negative fails every partition
 	min     int    // bytes to wait for
 
 	deadline time.Time
@@ -93,7 +93,7 @@ func (h *fetch) handle(c *conn.Call, req *kmsg.FetchRequest) {
 		return
 	}
 	f := &fetching{h: h, c: c, req: req, version: req.Version, session: session}
-	f.max = max(int(min(req.MaxBytes, h.config.MaxBytes)), 0)
+	f.max = int(min(req.MaxBytes, h.config.MaxBytes))
 	f.min = min(int(req.MinBytes), f.max)
 	f.reads = make([]read, len(session.Partitions))
 	f.deadline = c.Received.Add(time.Duration(req.MaxWaitMillis) * time.Millisecond)
@@ -129,7 +129,7 @@ func sessionRequest(req *kmsg.FetchRequest) *fetchsession.Request {
 			r.Partitions = append(r.Partitions, fetchsession.Partition{
 				Key:    fetchsession.Key{ID: ids.TopicID(t.TopicID), Name: t.Topic, Partition: p.Partition},
 				Offset: ids.Offset(p.FetchOffset), MaxBytes: p.PartitionMaxBytes, LogStart: ids.Offset(p.LogStartOffset),
-				CurrentEpoch: ids.LeaderEpoch(p.CurrentLeaderEpoch), LastFetchedEpoch: ids.LeaderEpoch(p.LastFetchedEpoch),
+				CurrentEpoch: optionalEpoch(p.CurrentLeaderEpoch), LastFetchedEpoch: optionalEpoch(p.LastFetchedEpoch),
 			})
 		}
 	}
@@ -141,6 +141,9 @@ func sessionRequest(req *kmsg.FetchRequest) *fetchsession.Request {
 	}
 	return r
 }
+
+// optionalEpoch: every negative epoch of a fetch means that there is none.
+func optionalEpoch(e int32) ids.LeaderEpoch { return max(ids.LeaderEpoch(e), ids.NoEpoch) }
 
 // look reads every partition and replies, or parks the request.
 func (f *fetching) look() {
@@ -180,7 +183,7 @@ var nothingRead = replica.ReadResult{
 func (f *fetching) readOne(r *read, p *fetchsession.Partition, left int, first bool) {
 	r.part, r.code, r.unknown = nil, 0, false
 	err := f.find(r, p)
-	if err == nil && p.MaxBytes < 0 {
+	if err == nil && min(int(p.MaxBytes), left) < 0 {
 		err = kerr.UnknownServerError // as Kafka, which cannot read a negative length
 	}
 	if err == nil {

@@ -323,7 +323,7 @@ func TestSmallKeys(t *testing.T) {
 	for _, r := range []struct {
 		req  *kmsg.InitProducerIDRequest
 		want *kerr.Error
-	}{{initRequest(nil, 5, -1), kerr.InvalidRequest}, {initRequest(kmsg.StringPtr(""), -1, -1), kerr.InvalidRequest}, {initRequest(kmsg.StringPtr("x"), -1, -1), kerr.NotCoordinator}} {
+	}{{initRequest(nil, 5, -1), kerr.InvalidRequest}, {initRequest(kmsg.StringPtr(""), -1, -1), kerr.InvalidRequest}, {initRequest(kmsg.StringPtr("x"), -1, -1), kerr.NotCoordinator}, {timeoutRequest(0), kerr.InvalidTransactionTimeout}, {timeoutRequest(1 << 30), kerr.InvalidTransactionTimeout}} {
 		if resp := do[*kmsg.InitProducerIDResponse](t, c, r.req); resp.ErrorCode != r.want.Code || resp.ProducerID != -1 {
 			t.Fatalf("%+v, want %v", resp, r.want)
 		}
@@ -368,5 +368,11 @@ func TestSmallKeys(t *testing.T) {
 func initRequest(txn *string, id int64, epoch int16) *kmsg.InitProducerIDRequest {
 	req := kmsg.NewPtrInitProducerIDRequest()
 	req.Version, req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.TransactionTimeoutMillis = 4, txn, id, epoch, 1000
+	return req
+}
+
+func timeoutRequest(ms int32) *kmsg.InitProducerIDRequest {
+	req := initRequest(kmsg.StringPtr("x"), -1, -1)
+	req.TransactionTimeoutMillis = ms
 	return req
 }

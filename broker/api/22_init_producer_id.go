@@ -21,13 +21,24 @@ type ProducerIDs interface {
 	Next(done func(id int64, err error))
 }
 
-type initProducerID struct{ ids ProducerIDs }
+type initProducerID struct {
+	ids    ProducerIDs
+	config *Config // nil: Kafka's defaults
+}
+
+// maxTxnTimeout is transaction.max.timeout.ms.
+func (h initProducerID) maxTxnTimeout() int32 {
+	if h.config == nil {
+		return 15 * 60 * 1000
+	}
+	return h.config.Now().Int("transaction.max.timeout.ms")
+}
 
 func newInitProducerID(p Parts) Handle {
 	if p.ProducerIDs == nil {
 		return nil
 	}
-	return Typed(initProducerID{p.ProducerIDs}.handle)
+	return Typed(initProducerID{p.ProducerIDs, p.Config}.handle)
 }
 
 func (h initProducerID) handle(c *conn.Call, req *kmsg.InitProducerIDRequest) {
@@ -37,6 +48,8 @@ func (h initProducerID) handle(c *conn.Call, req *kmsg.InitProducerIDRequest) {
 	switch {
 	case req.Version >= 3 && hasID != hasEpoch, req.TransactionalID != nil && *req.TransactionalID == "":
 		resp.ErrorCode = kerr.InvalidRequest.Code
+	case req.TransactionalID != nil && (req.TransactionTimeoutMillis <= 0 || req.TransactionTimeoutMillis > h.maxTxnTimeout()):
+		resp.ErrorCode = kerr.InvalidTransactionTimeout.Code
 	case req.TransactionalID != nil:
 		resp.ErrorCode = kerr.NotCoordinator.Code
 	default:

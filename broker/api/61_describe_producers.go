@@ -45,6 +45,9 @@ func (h describeProducers) partition(topic string, index int32) kmsg.DescribePro
 	p, err := h.replicas.Get(ids.TopicPartition{Topic: topic, Partition: index})
 	if err != nil {
 		out.ErrorCode = Code(err)
+		if h.replicas.Image().Topics.ByName(topic) == nil {
+			out.ErrorMessage = kmsg.StringPtr(kerr.UnknownTopicOrPartition.Description)
+		}
 		return out
 	}
 	producers, err := p.Producers()
