@@ -47,7 +47,7 @@ var (
 	ErrSegmentTooSmall   = errors.New("batches larger than segment.bytes") // RECORD_LIST_TOO_LARGE
 	ErrInvalidTimestamp  = errors.New("timestamp out of the accepted range")
 	ErrInvalidRecord     = errors.New("invalid record")
-	ErrUnsupportedFormat = errors.New("unsupported message format") // magic 0 and 1
+	ErrUnsupportedFormat = errors.New("unsupported message format")
 	ErrUnsupportedCodec  = errors.New("unsupported compression type")
 	ErrDiskFull          = errors.New("disk is full")
 	ErrOutOfOrder        = errors.New("offsets not in order") // a follower's append does not continue the log

@@ -52,7 +52,8 @@ func (l *Log) AppendAsLeader(batches []byte, epoch ids.LeaderEpoch, origin Origi
 	v.SetLeaderEpoch(epoch)
 	h.Last, h.Base, h.Epoch = end+h.Last-h.Base, end, epoch
 	info.FirstOffset, info.LastOffset, info.MaxTimestamp = h.Base, h.Last, h.MaxTimestamp
-	err = l.store(v, []segment.Header{h}, &info, cfg, now, &pb)
+	l.one[0] = h
+	err = l.store(v, l.one[:], &info, cfg, now, &pb)
 	return info, err
 }
 

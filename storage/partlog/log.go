@@ -54,6 +54,7 @@ type Log struct {
 
 	flushMu sync.Mutex
 	wmu     sync.Mutex
+	one     [1]segment.Header // of the append under way, guarded by wmu
 
 	mu  sync.Mutex
 	dir segment.Dir

@@ -360,7 +360,8 @@ func seeds(t *testing.T, n int, f func(t *testing.T, seed uint64)) {
 // restarts after clean closes and after kills (which lose nothing that was
 // written), and compares with a plain list of batches.
 func TestModel(t *testing.T) {
-	seeds(t, 300, func(t *testing.T, seed uint64) {
+	t.Parallel()
+	seeds(t, 150, func(t *testing.T, seed uint64) {
 		w := newWalk(t, seed)
 		for range 150 {
 			w.step()
@@ -384,7 +385,8 @@ func (w *walk) compareEpochs() {
 // that the log opens and holds a prefix of what was written, at least
 // everything that was flushed.
 func TestCrash(t *testing.T) {
-	seeds(t, 2000, func(t *testing.T, seed uint64) {
+	t.Parallel()
+	seeds(t, 1500, func(t *testing.T, seed uint64) {
 		w := newWalk(t, seed)
 		defer func() {
 			if t.Failed() {

@@ -31,9 +31,7 @@ type validator struct {
 func (vd *validator) one(buf []byte) (batch.View, error) {
 	v, rest, err := batch.Next(buf)
 	switch {
-	case errors.Is(err, batch.ErrMagic):
-		return nil, fmt.Errorf("%w: %w", ErrUnsupportedFormat, err)
-	case errors.Is(err, batch.ErrIncomplete):
+	case errors.Is(err, batch.ErrMagic) || errors.Is(err, batch.ErrIncomplete):
 		return nil, fmt.Errorf("%w: %w", ErrInvalidRecord, err)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
@@ -47,9 +45,12 @@ func (vd *validator) one(buf []byte) (batch.View, error) {
 	if err := v.VerifyCRC(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	if len(rest) > 0 {
-		return nil, fmt.Errorf("%w: more than one batch", ErrInvalidRecord)
+	if len(rest) == 0 {
+		return v, nil
 	}
+	if _, _, err := batch.Next(rest); err == nil {
+		return nil, fmt.Errorf("%w: more than one batch", ErrInvalidRecord)
+	} // bytes behind the batch that are none are left out, as Kafka does
 	return v, nil
 }
 
@@ -107,13 +108,13 @@ func (vd *validator) records(v batch.View) (batch.View, error) {
 	if walk {
 		var err error
 		if info, err = v.Validate(decompressBudget); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrInvalidRecord, err)
+			return nil, recordsErr(err)
 		}
 	}
 	if err := vd.content(v, &info); err != nil {
 		return nil, err
 	}
-	if recompress || !info.Contiguous {
+	if recompress || !info.Contiguous && v.Codec() != batch.None {
 		return vd.rebuild(v)
 	}
 	switch {
@@ -185,7 +186,7 @@ func (vd *validator) rebuild(v batch.View) (batch.View, error) {
 	}
 	it, err := v.Iterate(decompressBudget)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidRecord, err)
+		return nil, recordsErr(err)
 	}
 	defer it.Release()
 	b := batch.NewBuilder(o)
@@ -194,11 +195,20 @@ func (vd *validator) rebuild(v batch.View) (batch.View, error) {
 		b.Append(r.Timestamp, r.Key, r.Value, r.Headers)
 	}
 	if err := it.Err(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidRecord, err)
+		return nil, recordsErr(err)
 	}
 	out, err := b.Bytes()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidRecord, err)
 	}
 	return out, vd.size(out)
+}
+
+// recordsErr sorts what is wrong with a batch's records. Bytes that do not
+// decompress stay package batch's error: Kafka has no code of its own for them.
+func recordsErr(err error) error {
+	if errors.Is(err, batch.ErrDecompress) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrInvalidRecord, err)
 }

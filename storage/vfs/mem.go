@@ -56,7 +56,9 @@ func (m *Mem) SetCapacity(bytes int64) {
 	m.capacity = bytes
 }
 
-func clean(name string) string { return strings.TrimPrefix(path.Clean("/"+strings.ReplaceAll(name, `\`, "/")), "/") }
+func clean(name string) string {
+	return strings.TrimPrefix(path.Clean("/"+strings.ReplaceAll(name, `\`, "/")), "/")
+}
 
 func (m *Mem) lookup(name string) *memNode {
 	n := m.root
