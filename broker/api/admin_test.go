@@ -429,11 +429,15 @@ func FuzzAdmin(f *testing.F) {
 		req.SetVersion(e.Max)
 		f.Add(uint8(i), uint8(e.Max), req.AppendTo(nil))
 	}
+	w := newAdminWorld(f, threeBrokers()...)
+	w.asked = make(chan kmsg.Request, 1)
+	w.answer = func(req kmsg.Request) kmsg.Response {
+		<-w.asked
+		return req.ResponseKind()
+	}
 	f.Fuzz(func(t *testing.T, which, version uint8, body []byte) {
 		key := keys[int(which)%len(keys)]
 		e, _ := apikey.Lookup(apikey.Key(key))
-		w := newAdminWorld(t, threeBrokers()...)
-		w.answer = func(req kmsg.Request) kmsg.Response { return req.ResponseKind() }
 		req := kmsg.RequestForKey(key)
 		v := e.Min + int16(version)%(e.Max-e.Min+1)
 		req.SetVersion(v)
@@ -446,6 +450,11 @@ func FuzzAdmin(f *testing.F) {
 		if req.ReadFrom(body) == nil {
 			exchange(t, nc, req.IsFlexible(), key, v, req.AppendTo(nil))
 		}
-		w.do(0, kmsg.NewPtrApiVersionsRequest())
+		again, err := w.dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.Close()
+		exchange(t, again, false, 18, 0, nil)
 	})
 }

@@ -56,7 +56,7 @@ var serviceKeys = []row{
 		"Most bytes that a follower asks for in one fetch."},
 	{"replica.fetch.wait.max.ms", Int, "500", nil, High, ReadOnly, 0,
 		"Longest time, in ms, that a follower's fetch waits at the leader."},
-	{"replica.high.watermark.checkpoint.interval.ms", Long, "5000", nil, High, ReadOnly, acts,
+	{"replica.high.watermark.checkpoint.interval.ms", Long, "5000", nil, High, ReadOnly, 0,
 		"Time, in ms, between two writes of the high watermarks."},
 	{"replica.lag.time.max.ms", Long, "30000", nil, High, ReadOnly, 0,
 		"Time, in ms, without having caught up after which a follower leaves the in-sync replicas."},
