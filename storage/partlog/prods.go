@@ -325,3 +325,20 @@ func (l *Log) dropStraySnapshots() error {
 		return off != newest && (i < 0 || l.segs[i].Base != off)
 	})
 }
+
+// LastProducerOffsets tells the last offset of each producer's newest data
+// batch. A cleaner keeps that batch, for its sequence number.
+func (l *Log) LastProducerOffsets() (map[int64]ids.Offset, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.loadProducers(); err != nil {
+		return nil, l.errf("producer state", err)
+	}
+	out := map[int64]ids.Offset{}
+	for _, p := range l.prods.All() {
+		if p.LastOffset >= 0 {
+			out[p.ProducerID] = p.LastOffset
+		}
+	}
+	return out, nil
+}

@@ -35,10 +35,11 @@ func FileName(base ids.Offset, suffix string) string { return fmt.Sprintf("%020d
 type Dir struct {
 	FS   vfs.FS
 	Path string
+	Tail string // what file names carry at their end: ".cleaned" while a cleaner writes
 }
 
 func (d *Dir) name(base ids.Offset, suffix string) string {
-	return d.Path + "/" + FileName(base, suffix)
+	return d.Path + "/" + FileName(base, suffix) + d.Tail
 }
 
 // File is an open log file shared by its segment and readers.

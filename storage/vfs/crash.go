@@ -7,8 +7,8 @@ import (
 
 // CrashClone returns the file system as a power cut would leave it now. What
 // was synced is there. Of the rest, every 4 KiB block, every change of a
-// file's size and every directory entry (made, removed or replaced) survives
-// by itself with probability p; a surviving last block may be torn at a
+// file's size and every change of a directory (a name made, removed, renamed or
+// replaced) survives by itself with probability p; a surviving last block may be torn at a
 // 512-byte sector. The original is not changed.
 func (m *Mem) CrashClone(p float64, rnd *rand.Rand) *Mem {
 	m.mu.Lock()
@@ -58,10 +58,28 @@ func (c *cloner) dir(n, out *memNode) {
 		names = append(names, k)
 	}
 	sort.Strings(names) // map order must not reach the random source
+	// A rename is one step in every journal: the old name goes if and only if the
+	// new one comes. So the coin is thrown once for a file, not for each of its names.
+	lives := map[*memNode]bool{}
+	for _, f := range n.names {
+		lives[f] = true
+	}
+	coins := map[*memNode]bool{}
+	coin := func(f *memNode) bool {
+		if _, thrown := coins[f]; !thrown {
+			coins[f] = c.survives()
+		}
+		return coins[f]
+	}
 	for _, k := range names {
-		child := n.diskNames[k]
-		if now := n.names[k]; now != child && c.survives() {
+		was, now := n.diskNames[k], n.names[k]
+		child := was
+		switch {
+		case was == now:
+		case now != nil && coin(now):
 			child = now
+		case was != nil && (now == nil || lives[was]) && coin(was):
+			child = nil // removed, or renamed to another name
 		}
 		if child != nil {
 			cl := c.node(child)
