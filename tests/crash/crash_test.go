@@ -35,9 +35,10 @@ func TestMain(m *testing.M) {
 
 // acked is what the broker has promised: the number of each record by its place.
 type acked struct {
-	mu   sync.Mutex
-	at   map[place]uint64
-	errs int
+	mu    sync.Mutex
+	at    map[place]uint64
+	errs  int
+	first error
 }
 
 type place struct {
@@ -49,7 +50,9 @@ func (a *acked) add(r *kgo.Record, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err != nil {
-		a.errs++
+		if a.errs++; a.first == nil {
+			a.first = err
+		}
 		return
 	}
 	a.at[place{r.Partition, r.Offset}] = binary.BigEndian.Uint64(r.Value)
@@ -178,7 +181,7 @@ func awaitProgress(t *testing.T, ctx context.Context, ps map[string]*acked, befo
 // verify reads the topic from the start to its end and compares.
 func verify(t *testing.T, ctx context.Context, addr, topic, codec string, a *acked) {
 	if a.errs > 0 {
-		t.Errorf("%d records were refused for good", a.errs)
+		t.Errorf("%d records were refused for good, the first: %v", a.errs, a.first)
 	}
 	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {

@@ -2,9 +2,11 @@ package node
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -37,6 +39,9 @@ var build = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := lookAtSources(root); err != nil {
+		return "", err
+	}
 	out := filepath.Join(root, ".cache", fmt.Sprintf("gregor-%d", os.Getpid()))
 	cmd := exec.Command("go", "build", "-o", out, "./cmd/gregor")
 	cmd.Dir = root
@@ -46,6 +51,25 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	return out, nil
 })
+
+// lookAtSources asks for every Go file's state. "go test" keeps the result of a
+// test until a file changes that it has looked at; without this it would not
+// know that the binary depends on all of them, and would report what an older
+// gregor did.
+func lookAtSources(root string) error {
+	return filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && p != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules"):
+			return filepath.SkipDir
+		case strings.HasSuffix(p, ".go") || d.Name() == "go.mod":
+			_, err := os.Stat(p)
+			return err
+		}
+		return nil
+	})
+}
 
 // Clean removes the binary that Build made, if it did.
 func Clean() {

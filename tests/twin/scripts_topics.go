@@ -83,6 +83,8 @@ func topicScripts() []Script {
 			r.Send(req)
 			r.Send(req)
 		}},
+		{Key: 19, Name: "two thousand million partitions", Run: creating(1<<31-1, 1)},
+		{Key: 19, Name: "ten thousand and one partitions", Run: creating(10_001, 1)},
 		{Key: 19, Name: "zero partitions", Run: creating(0, 1)},
 		{Key: 19, Name: "minus two partitions", Run: creating(-2, 1)},
 		{Key: 19, Name: "zero replicas", Run: creating(1, 0)},
