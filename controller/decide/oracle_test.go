@@ -238,8 +238,15 @@ func kafkaLike(t testing.TB) *Env {
 	return e
 }
 
+// failer is a test, be it of testing or of rapid.
+type failer interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // apply does to e what the active controller does with a decision.
-func (e *Env) apply(t testing.TB, d Decision) {
+func (e *Env) apply(t failer, d Decision) {
 	delta := image.NewDelta(e.Image)
 	for _, v := range d.Records {
 		rec, _, err := records.Parse(v.Append(nil))
@@ -269,7 +276,7 @@ func (e *Env) join(t testing.TB, id int32, incarnation byte) int64 {
 	return epoch
 }
 
-func (e *Env) beat(t testing.TB, id int32, epoch int64, change func(*kmsg.BrokerHeartbeatRequest)) *kmsg.BrokerHeartbeatResponse {
+func (e *Env) beat(t failer, id int32, epoch int64, change func(*kmsg.BrokerHeartbeatRequest)) *kmsg.BrokerHeartbeatResponse {
 	t.Helper()
 	req := kmsg.NewPtrBrokerHeartbeatRequest()
 	req.BrokerID, req.BrokerEpoch, req.CurrentMetadataOffset = id, epoch, int64(e.NextOffset)-1

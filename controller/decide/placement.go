@@ -16,10 +16,13 @@ import (
 // racks, and replicas of a partition over racks first and brokers second. In
 // three racks A, B and C of three brokers:
 //
-//	partition 0: A0 B0 C0
-//	partition 1: B1 C1 A1
-//	partition 2: C2 A2 B2
+//	partition 0: A0 B0 C0    partition 3: A1 B1 C1
+//	partition 1: B1 C1 A1    partition 4: B2 C2 A2
+//	partition 2: C2 A2 B2    partition 5: C0 A0 B0
 //
+// When all racks have led once, each goes on one broker further than it
+// began the turn before. (Kafka does not, and lets the same broker of a rack
+// lead as long as the number of racks is a multiple of the brokers in it.)
 // Unfenced brokers are taken before fenced ones, and the first replica, the
 // leader, is never fenced. When there were as many partitions as there are
 // unfenced brokers the circles are shuffled, lest the same brokers follow each
@@ -28,23 +31,24 @@ import (
 // circle is the brokers of one rack that are all fenced, or all not.
 type circle struct {
 	brokers []ids.NodeID
-	index   int // how many were taken in this round
-	offset  int // where the round starts
-	round   int
+	start   int   // where round 0 starts
+	index   int   // how many were taken in this round
+	at      round // the round of index
 }
 
+// round is one partition's turn: which one it is, and by how many brokers the
+// circles are turned.
+type round struct{ n, turned int }
+
 // take returns the next broker of a round, each once, or false.
-func (c *circle) take(round int) (ids.NodeID, bool) {
-	if len(c.brokers) == 0 {
-		return ids.NoNode, false
-	}
-	if c.round != round {
-		c.round, c.index, c.offset = round, 0, (c.offset+1)%len(c.brokers)
+func (c *circle) take(r round) (ids.NodeID, bool) {
+	if c.at != r {
+		c.at, c.index = r, 0
 	}
 	if c.index >= len(c.brokers) {
 		return ids.NoNode, false
 	}
-	b := c.brokers[(c.index+c.offset)%len(c.brokers)]
+	b := c.brokers[(c.start+r.turned+c.index)%len(c.brokers)]
 	c.index++
 	return b, true
 }
@@ -54,11 +58,11 @@ type rack struct {
 	unfenced, fenced circle
 }
 
-func (r *rack) take(round int) (ids.NodeID, bool) {
-	if b, ok := r.unfenced.take(round); ok {
+func (r *rack) take(at round) (ids.NodeID, bool) {
+	if b, ok := r.unfenced.take(at); ok {
 		return b, true
 	}
-	return r.fenced.take(round)
+	return r.fenced.take(at)
 }
 
 // placer places the partitions of one topic.
@@ -66,7 +70,7 @@ type placer struct {
 	rand            *rand.Rand
 	racks           []*rack
 	total, unfenced int
-	round, offset   int
+	n, offset       int // of the next round, and the rack that leads it
 }
 
 // newPlacer looks at the brokers that can take replicas: registered, not
@@ -99,7 +103,7 @@ func newPlacer(e *Env) *placer {
 	})
 	slices.SortFunc(p.racks, func(a, b *rack) int { return strings.Compare(a.name, b.name) })
 	for _, r := range p.racks {
-		r.fenced.offset, r.unfenced.offset = start(p.rand, r.fenced.brokers), start(p.rand, r.unfenced.brokers)
+		r.fenced.start, r.unfenced.start = start(p.rand, r.fenced.brokers), start(p.rand, r.unfenced.brokers)
 	}
 	if len(p.racks) > 0 {
 		p.offset = p.rand.IntN(len(p.racks))
@@ -141,14 +145,15 @@ func (p *placer) check(replicas int) *Error {
 
 // next places one partition. check(replicas) must have passed.
 func (p *placer) next(replicas int) []ids.NodeID {
-	if p.round == p.unfenced && p.unfenced > 1 {
+	if p.n == p.unfenced && p.unfenced > 1 {
 		p.shuffle()
 	}
+	now := round{p.n, p.n%len(p.racks) + p.n/len(p.racks)}
 	p.offset %= len(p.racks)
 	out := make([]ids.NodeID, 0, replicas)
 	first := p.offset
 	for {
-		if b, ok := p.racks[first].unfenced.take(p.round); ok {
+		if b, ok := p.racks[first].unfenced.take(now); ok {
 			out = append(out, b)
 			break
 		}
@@ -159,11 +164,11 @@ func (p *placer) next(replicas int) []ids.NodeID {
 			first = -1 // its turn was the leader's, once
 			continue
 		}
-		if b, ok := p.racks[at].take(p.round); ok {
+		if b, ok := p.racks[at].take(now); ok {
 			out = append(out, b)
 		}
 	}
-	p.round++
+	p.n++
 	p.offset++
 	return out
 }
@@ -172,10 +177,11 @@ func (p *placer) shuffle() {
 	p.rand.Shuffle(len(p.racks), func(i, j int) { p.racks[i], p.racks[j] = p.racks[j], p.racks[i] })
 	for _, r := range p.racks {
 		for _, c := range []*circle{&r.unfenced, &r.fenced} {
+			c.at, c.index = round{}, 0
 			p.rand.Shuffle(len(c.brokers), func(i, j int) { c.brokers[i], c.brokers[j] = c.brokers[j], c.brokers[i] })
 		}
 	}
-	p.round = 0
+	p.n = 0
 }
 
 // directoryFor is the log directory a new replica is recorded in: the only one

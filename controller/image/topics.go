@@ -143,9 +143,15 @@ func (t *Topics) copy() *Topics {
 }
 
 func (t *Topics) set(topic *Topic) {
-	if old, replaced := t.byName.Set(topic.Name, topic); replaced {
+	old, replaced := t.byName.Set(topic.Name, topic)
+	t.partitions += len(topic.Partitions)
+	switch {
+	case replaced && old.ID == topic.ID:
+		t.replaceID(old, topic)
+		return
+	case replaced:
 		t.dropID(old)
-	} else if folds(topic.Name) {
+	case folds(topic.Name):
 		k := foldName(topic.Name)
 		names, _ := t.folded.Get(k)
 		t.folded.Set(k, append(names[:len(names):len(names)], topic.Name))
@@ -153,7 +159,16 @@ func (t *Topics) set(topic *Topic) {
 	key := foldID(topic.ID)
 	bucket, _ := t.byID.Get(key)
 	t.byID.Set(key, append(bucket[:len(bucket):len(bucket)], topic))
-	t.partitions += len(topic.Partitions)
+}
+
+// replaceID puts topic where old was, which has the same id.
+func (t *Topics) replaceID(old, topic *Topic) {
+	t.partitions -= len(old.Partitions)
+	key := foldID(topic.ID)
+	bucket, _ := t.byID.Get(key)
+	bucket = slices.Clone(bucket)
+	bucket[slices.Index(bucket, old)] = topic
+	t.byID.Set(key, bucket)
 }
 
 func (t *Topics) remove(topic *Topic) {

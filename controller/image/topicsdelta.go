@@ -11,7 +11,7 @@ import (
 // maxGap bounds how far ahead of its predecessors a partition's record may come
 // in a snapshot. Kafka writes partitions in the order of a hash map, which for
 // small integers is nearly ascending.
-const maxGap = 1 << 16
+const maxGap = 1 << 12
 
 // topicsEdit collects changes to topics.
 type topicsEdit struct {
