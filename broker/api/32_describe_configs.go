@@ -53,7 +53,9 @@ func (d *describeConfigs) answer(r *kmsg.DescribeConfigsRequest) *kmsg.DescribeC
 		if known { // one unknown type spoils the whole request
 			out.Configs, err = d.resource(q, r)
 		}
-		out.ErrorCode, out.ErrorMessage = err.wire()
+		if out.ErrorCode, out.ErrorMessage = err.wire(); out.ErrorMessage == nil {
+			out.ErrorMessage = new(string) // Kafka's text for no error is empty here and null elsewhere
+		}
 		resp.Resources = append(resp.Resources, out)
 	}
 	return resp
