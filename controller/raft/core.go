@@ -280,7 +280,12 @@ func (c *Core) randomElection(now int64) int64 {
 	return now + c.cfg.ElectionTimeout + c.cfg.Rand.Int64N(c.cfg.ElectionTimeout+1)
 }
 
+// info says who leads. A node that resigned names nobody: who does not know its
+// resignation yet must not begin to follow it.
 func (c *Core) info(code Code) LeaderInfo {
+	if c.role.role() == Resigned {
+		return LeaderInfo{Err: code, Leader: ids.NoNode, Epoch: c.hard.Epoch}
+	}
 	return LeaderInfo{Err: code, Leader: c.role.leaderID(), Epoch: c.hard.Epoch, Endpoints: c.role.endpoints()}
 }
 

@@ -1,0 +1,401 @@
+package raft
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/gregorbroker/gregor/protocol/ids"
+)
+
+// The files in testdata tell scenarios of KIP-595, 853 and 996 as they happen. Commands:
+//
+//	cluster voters=3 [dynamic] [observers=1]   new nodes; voters are 1, 2, …
+//	timeout N [times=1]                        time passes on node N until it acts
+//	deliver [silent] [to=N] [from=N] [once]    messages under way arrive until there are none
+//	drop [to=N] [from=N]                       they do not, and who asked is told
+//	cut N / join N                             messages from and to N are lost silently / no more
+//	append N [count=1]                         node N appends a batch
+//	crash N [lose] / restart N                 lose: what was written since the last flush is gone; flushes are then held back with nosync
+//	change N add=M | remove=M                  the administrator asks node N
+//	stop N                                     orderly shutdown begins
+//	snapshot N                                 node N snapshots what is committed and drops the log below
+//	status                                     what each node is and has
+func TestTranscripts(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		h := &harness{}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			h.out.Reset()
+			h.command(t, d)
+			if h.out.Len() == 0 {
+				return "ok\n"
+			}
+			return h.out.String()
+		})
+	})
+}
+
+type harness struct {
+	out   strings.Builder
+	nodes []*testNode
+	wire  []wireMessage
+}
+
+type testNode struct {
+	id   ids.NodeID
+	core *Core
+	cfg  Config
+	now  int64
+	cut  bool
+	down bool
+	// the disk
+	hard HardState
+	log  []Entry
+	snap *SnapshotState
+	// open requests by the call the core knows them by
+	open map[uint64]wireMessage
+	next uint64
+	said ids.Offset // high watermark last printed
+}
+
+type wireMessage struct {
+	from, to ids.NodeID
+	m        Message
+	reply    bool
+	admin    bool
+}
+
+func (h *harness) printf(format string, args ...any) { fmt.Fprintf(&h.out, format, args...) }
+
+func (h *harness) command(t *testing.T, d *datadriven.TestData) {
+	var n *testNode
+	if len(d.CmdArgs) > 0 && len(d.CmdArgs[0].Vals) == 0 {
+		var id int
+		if _, err := fmt.Sscanf(d.CmdArgs[0].Key, "%d", &id); err == nil {
+			n = h.nodes[id-1]
+		}
+	}
+	arg := func(key string, def int) int {
+		if d.HasArg(key) {
+			d.ScanArgs(t, key, &def)
+		}
+		return def
+	}
+	switch d.Cmd {
+	case "cluster":
+		h.cluster(arg("voters", 1), arg("observers", 0), d.HasArg("dynamic"))
+	case "timeout":
+		for range arg("times", 1) {
+			n.now = max(n.now, n.core.Deadline())
+			n.core.Tick(n.now)
+			h.settle(n)
+		}
+	case "deliver":
+		h.deliver(ids.NodeID(arg("from", 0)), ids.NodeID(arg("to", 0)), d.HasArg("once"), d.HasArg("silent"))
+	case "drop":
+		h.drop(ids.NodeID(arg("from", 0)), ids.NodeID(arg("to", 0)))
+	case "cut", "join":
+		n.cut = d.Cmd == "cut"
+	case "append":
+		base, ok := n.core.Propose(n.core.hard.Epoch, arg("count", 1), nil)
+		h.printf("%d appends at %d: %v\n", n.id, base, ok)
+		h.settle(n)
+	case "crash":
+		n.down = true
+		h.wire = slices.DeleteFunc(h.wire, func(w wireMessage) bool { return w.from == n.id || w.to == n.id })
+	case "restart":
+		if d.HasArg("lose") {
+			n.log = n.log[:max(0, len(n.log)-arg("lose", 1))]
+		}
+		h.boot(n)
+	case "change":
+		h.change(n, ids.NodeID(arg("add", 0)), ids.NodeID(arg("remove", 0)))
+	case "stop":
+		n.core.Stop(n.now)
+		h.settle(n)
+	case "snapshot":
+		h.snapshot(n)
+	case "status":
+		h.status()
+	default:
+		t.Fatalf("no command %s", d.Cmd)
+	}
+}
+
+func dirOf(id ids.NodeID) ids.DirectoryID { return ids.DirectoryID{15: byte(id + 100)} }
+
+func (h *harness) cluster(voters, observers int, dynamic bool) {
+	*h = harness{}
+	var vs []Voter
+	for i := 1; i <= voters; i++ {
+		v := Voter{Key: ReplicaKey{ID: ids.NodeID(i)}, Endpoints: endpointOf(i), MaxKRaft: 1}
+		if dynamic {
+			v.Key.Directory = dirOf(v.Key.ID)
+		}
+		vs = append(vs, v)
+	}
+	set, _ := NewVoterSet(vs...)
+	for i := 1; i <= voters+observers; i++ {
+		n := &testNode{id: ids.NodeID(i), hard: HardState{Leader: ids.NoNode, Voted: noVote}}
+		n.cfg = Config{
+			Self: ReplicaKey{n.id, dirOf(n.id)}, CanBeVoter: true, Endpoints: endpointOf(i), MaxKRaft: 1,
+			ElectionTimeout: 1000, FetchTimeout: 2000, ElectionBackoff: 1000, RequestTimeout: 2000, RetryBackoff: 20, FetchMaxWait: 500, FetchMaxBytes: 1 << 20, SnapshotMaxBytes: 1 << 20,
+		}
+		if dynamic {
+			n.snap = &SnapshotState{KRaftVersion: 1, HasVoters: true, Voters: set}
+			n.cfg.Bootstrap = endpointOf(1)
+		} else {
+			n.cfg.Static = set
+		}
+		h.nodes = append(h.nodes, n)
+		h.boot(n)
+	}
+}
+
+func endpointOf(id int) []Endpoint { return []Endpoint{{Name: "C", Host: "n", Port: uint16(id)}} }
+
+// boot starts a node from what its disk holds.
+func (h *harness) boot(n *testNode) {
+	n.down, n.open, n.said = false, map[uint64]wireMessage{}, ids.NoOffset
+	var l raftLog
+	if n.snap != nil {
+		l.install(*n.snap)
+		if n.snap.ID.Offset == 0 {
+			l.Epochs = nil
+		}
+	}
+	for _, e := range n.log {
+		l.append(e)
+	}
+	n.cfg.Rand = rand.New(rand.NewPCG(1, uint64(n.id)))
+	n.core = New(n.cfg, n.hard, l.LogState, n.now)
+	h.settle(n)
+}
+
+// settle carries out what the core wants; every flush succeeds.
+func (h *harness) settle(n *testNode) {
+	for n.core.HasReady() {
+		rd := n.core.Ready()
+		for _, note := range rd.Notes {
+			h.printf("  %d: %s\n", n.id, note)
+		}
+		if rd.Hard != nil {
+			n.hard = *rd.Hard
+		}
+		for _, op := range rd.Log {
+			if op.Append != nil {
+				n.log = append(n.log, *op.Append)
+			} else {
+				n.log = slices.DeleteFunc(n.log, func(e Entry) bool { return e.Base >= *op.Truncate })
+			}
+		}
+		for _, m := range append(rd.Send, rd.SendSynced...) {
+			h.send(n, m)
+		}
+		n.core.Advance(n.now)
+		if rd.Chunk != nil && rd.Chunk.Last {
+			src := h.nodes[n.core.role.leaderID()-1]
+			st := *src.snap
+			n.snap, n.log = &st, nil
+			n.core.SnapshotInstalled(&st, n.now)
+		}
+	}
+	if hw := n.core.HighWatermark(); hw != n.said {
+		n.said = hw
+		h.printf("  %d: committed up to %d\n", n.id, hw)
+	}
+}
+
+func (h *harness) send(n *testNode, m Message) {
+	w := wireMessage{from: n.id, m: m}
+	if len(m.To.Endpoints) > 0 {
+		w.to = ids.NodeID(m.To.Endpoints[0].Port)
+	} else {
+		asked := n.open[m.Call]
+		delete(n.open, m.Call)
+		if asked.admin {
+			h.printf("  %d answers the administrator: %s\n", n.id, prose(m.Body))
+			return
+		}
+		w.to, w.reply = asked.from, true
+		w.m = Message{Call: asked.m.Call, From: asked.m.To.ID, Body: h.fill(n, m.Body)}
+	}
+	h.wire = append(h.wire, w)
+}
+
+// fill stands for the driver's reading.
+func (h *harness) fill(n *testNode, b Body) Body {
+	switch r := b.(type) {
+	case FetchReply:
+		for _, e := range n.log {
+			if r.Read && e.Base >= r.ReadFrom {
+				r.Entries = append(r.Entries, e)
+			}
+		}
+		return r
+	case SnapshotReply:
+		if r.Err == None {
+			r.Data, r.Size = []byte("snapshot"), 8
+		}
+		return r
+	}
+	return b
+}
+
+func (h *harness) deliver(from, to ids.NodeID, once, silent bool) {
+	for i := 0; i < 200; i++ {
+		at := slices.IndexFunc(h.wire, func(w wireMessage) bool { return (from == 0 || w.from == from) && (to == 0 || w.to == to) })
+		if at < 0 {
+			return
+		}
+		w := h.wire[at]
+		h.wire = slices.Delete(h.wire, at, at+1)
+		src, dst := h.nodes[w.from-1], h.nodes[w.to-1]
+		if src.cut || dst.cut || dst.down {
+			continue
+		}
+		if !silent {
+			h.printf("%d→%d %s\n", w.from, w.to, prose(w.m.Body))
+		}
+		h.arrive(dst, w)
+		if once {
+			return
+		}
+	}
+}
+
+func (h *harness) arrive(n *testNode, w wireMessage) {
+	if _, ok := w.m.Body.(VersionsRequest); ok {
+		h.wire = append(h.wire, wireMessage{from: n.id, to: w.from, reply: true, m: Message{Call: w.m.Call, From: w.m.To.ID, Body: VersionsReply{Known: true, MaxKRaft: 1}}})
+		return
+	}
+	m := w.m
+	if !w.reply {
+		n.next++
+		n.open[n.next] = w
+		m = Message{Call: n.next, Body: w.m.Body}
+	}
+	n.core.Step(m, n.now)
+	h.settle(n)
+}
+
+func (h *harness) drop(from, to ids.NodeID) {
+	lost := h.wire
+	h.wire = nil
+	for _, w := range lost {
+		if from != 0 && w.from != from || to != 0 && w.to != to {
+			h.wire = append(h.wire, w)
+			continue
+		}
+		h.printf("%d→%d %s is lost\n", w.from, w.to, prose(w.m.Body))
+		if !w.reply && !h.nodes[w.from-1].down {
+			n := h.nodes[w.from-1]
+			n.core.Step(Message{Call: w.m.Call, From: w.m.To.ID, Body: Unreachable{}}, n.now)
+			h.settle(n)
+		}
+	}
+}
+
+func (h *harness) change(n *testNode, add, remove ids.NodeID) {
+	n.next++
+	n.open[n.next] = wireMessage{admin: true}
+	var b Body = RemoveVoterRequest{Voter: ReplicaKey{remove, dirOf(remove)}}
+	if add > 0 {
+		b = AddVoterRequest{Voter: ReplicaKey{add, dirOf(add)}, Endpoints: endpointOf(int(add)), AckWhenCommitted: true}
+	}
+	n.core.Step(Message{Call: n.next, Body: b}, n.now)
+	h.settle(n)
+}
+
+func (h *harness) snapshot(n *testNode) {
+	at := ids.OffsetAndEpoch{Offset: n.core.hw, Epoch: n.core.EpochAt(n.core.hw)}
+	set, kraft, has := n.core.VotersAt(at.Offset - 1)
+	n.snap = &SnapshotState{ID: at, KRaftVersion: kraft, HasVoters: has, Voters: set}
+	n.core.SnapshotWritten(at)
+	n.core.PrefixDropped(at.Offset)
+	n.log = slices.DeleteFunc(n.log, func(e Entry) bool { return e.Last < at.Offset })
+	h.printf("%d has a snapshot at %v\n", n.id, at)
+}
+
+func (h *harness) status() {
+	for _, n := range h.nodes {
+		if n.down {
+			h.printf("%d is down\n", n.id)
+			continue
+		}
+		c := n.core
+		h.printf("%d %-11v epoch %d leader %d, log %v committed %d, voters %v\n", n.id, c.Role(), c.hard.Epoch, c.LeaderAndEpoch().Leader, c.End(), c.hw, voterIDs(c.log.lastVoters()))
+	}
+}
+
+func voterIDs(s VoterSet) (out []ids.NodeID) {
+	for _, v := range s.Voters() {
+		out = append(out, v.Key.ID)
+	}
+	return out
+}
+
+// prose says what a message says.
+func prose(b Body) string {
+	info := func(i LeaderInfo) string {
+		s := fmt.Sprintf("epoch %d", i.Epoch)
+		if i.Leader >= 0 {
+			s += fmt.Sprintf(" leader %d", i.Leader)
+		}
+		if i.Err != None {
+			s += fmt.Sprintf(", error %d", i.Err)
+		}
+		return s
+	}
+	switch m := b.(type) {
+	case VoteRequest:
+		if m.PreVote {
+			return fmt.Sprintf("would you vote for me in epoch %d, log %v?", m.Epoch, m.Last)
+		}
+		return fmt.Sprintf("vote for me in epoch %d, log %v", m.Epoch, m.Last)
+	case VoteReply:
+		return fmt.Sprintf("vote %v (%s)", map[bool]string{true: "granted", false: "refused"}[m.Granted], info(m.LeaderInfo))
+	case BeginEpochRequest:
+		return fmt.Sprintf("I lead epoch %d", m.Epoch)
+	case BeginEpochReply:
+		return "noted (" + info(m.LeaderInfo) + ")"
+	case EndEpochRequest:
+		return fmt.Sprintf("I resign from epoch %d, successors %v", m.Epoch, successorIDs(m.Successors))
+	case EndEpochReply:
+		return "noted (" + info(m.LeaderInfo) + ")"
+	case FetchRequest:
+		return fmt.Sprintf("fetch in epoch %d from %v, committed %d", m.Epoch, m.Last, m.HighWatermark)
+	case FetchReply:
+		return "records: " + proseFetch(m) + " (" + info(m.LeaderInfo) + ")"
+	case SnapshotRequest:
+		return fmt.Sprintf("fetch snapshot %v from byte %d", m.ID, m.Position)
+	case SnapshotReply:
+		return fmt.Sprintf("snapshot %v, %d bytes of %d (%s)", m.ID, len(m.Data), m.Size, info(m.LeaderInfo))
+	case VoterReply:
+		return fmt.Sprintf("%s %s", info(m.LeaderInfo), m.Text)
+	}
+	return fmt.Sprintf("%T", b)
+}
+
+func successorIDs(ks []ReplicaKey) (out []ids.NodeID) {
+	for _, k := range ks {
+		out = append(out, k.ID)
+	}
+	return out
+}
+
+func proseFetch(m FetchReply) string {
+	switch {
+	case m.Diverging != nil:
+		return fmt.Sprintf("none, our logs part: epoch %d ends at %d", m.Diverging.Epoch, m.Diverging.Offset)
+	case m.Snapshot != nil:
+		return fmt.Sprintf("none, fetch snapshot %v", *m.Snapshot)
+	case len(m.Entries) == 0:
+		return fmt.Sprintf("none, committed %d", m.HighWatermark)
+	}
+	first, last := m.Entries[0], m.Entries[len(m.Entries)-1]
+	return fmt.Sprintf("%d-%d, committed %d", first.Base, last.Last, m.HighWatermark)
+}
