@@ -253,44 +253,41 @@ func TestForwardingTimesOut(t *testing.T) {
 }
 
 // Each line is an alteration that Apache Kafka was asked, and its answer.
+var alterations = []struct {
+	typ         int8
+	name        string
+	changes     []string // key, value, operation
+	code        int16
+	text        string
+	toTheBroker bool // not forwarded
+}{
+	{4, "1", []string{"node.id", "5", "0"}, 42, "Cannot update these configs dynamically: [node.id]", true},
+	{4, "1", []string{"log.retention.ms", "x", "0"}, 42, "Invalid value x for configuration log.retention.ms: Not a number of type LONG", true},
+	{4, "1", []string{"log.retention.ms", "0", "0"}, 42, "requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1", true},
+	{4, "1", []string{"log.retention.ms", "nil", "0"}, 42, "Null value not supported for : log.retention.ms", true},
+	{4, "1", []string{"log.retention.ms", "5", "2"}, 40, "Config value append is not allowed for config key: log.retention.ms", true},
+	{4, "1", []string{"log.retention.ms", "5", "7"}, 42, "Unknown operations type 7", true},
+	{4, "1", []string{"nope", "5", "2"}, 40, "Unknown config name: nope", true},
+	{4, "1", []string{"nope", "5", "0"}, 0, "", false},
+	{4, "1", []string{"log.cleanup.policy", "compact", "2"}, 0, "", false},
+	{4, "1", []string{"log.cleanup.policy", "delete", "3"}, 0, "", false},
+	{4, "", []string{"num.io.threads", "100", "0"}, 42, "Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation failed for num.io.threads=100, value should not be greater than double the current value 8 for configuration Invalid dynamic configuration", true},
+	{4, "2", []string{"log.retention.ms", "5", "0"}, 42, "Unexpected broker id, expected 1, but received 2", true},
+	{4, "x", []string{"log.retention.ms", "5", "0"}, 42, "Node id must be an integer, but it is: x", true},
+	{4, "1", []string{"log.retention.ms", "5", "0", "log.retention.ms", "6", "0"}, 42, "Error due to duplicate config keys", true},
+	{8, "1", []string{"root", "DEBUG", "0"}, 0, "", true},
+	{8, "1", []string{"nope", "DEBUG", "0"}, 40, "Logger nope does not exist!", true},
+	{8, "1", []string{"root", "LOUD", "0"}, 40, "Cannot set the log level of root to LOUD as it is not a supported log level. Valid log levels are DEBUG, ERROR, FATAL, INFO, TRACE, WARN", true},
+	{8, "1", []string{"root", "nil", "1"}, 42, "Removing the log level of the root logger is not allowed", true},
+	{8, "1", []string{"root", "x", "2"}, 42, "APPEND operation is not allowed for the BROKER_LOGGER resource", true},
+	{8, "1", []string{"root", "x", "9"}, -1, "", true},
+	{8, "2", []string{"root", "INFO", "0"}, 42, "Unexpected node id. Expected 1, but received 2", true},
+	{8, "", []string{"root", "INFO", "0"}, 42, "Node id must be an integer, but it is: ", true},
+	{3, "x", []string{"a", "b", "0"}, 42, "Unknown resource type 3", true},
+	{2, "t", []string{"retention.ms", "5", "0"}, 0, "", false},
+}
+
 func TestIncrementalAlterConfigs(t *testing.T) {
-	const (
-		broker = 4
-		logger = 8
-	)
-	tests := []struct {
-		typ         int8
-		name        string
-		changes     []string // key, value, operation
-		code        int16
-		text        string
-		toTheBroker bool // not forwarded
-	}{
-		{broker, "1", []string{"node.id", "5", "0"}, 42, "Cannot update these configs dynamically: [node.id]", true},
-		{broker, "1", []string{"log.retention.ms", "x", "0"}, 42, "Invalid value x for configuration log.retention.ms: Not a number of type LONG", true},
-		{broker, "1", []string{"log.retention.ms", "0", "0"}, 42, "requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1", true},
-		{broker, "1", []string{"log.retention.ms", "nil", "0"}, 42, "Null value not supported for : log.retention.ms", true},
-		{broker, "1", []string{"log.retention.ms", "5", "2"}, 40, "Config value append is not allowed for config key: log.retention.ms", true},
-		{broker, "1", []string{"log.retention.ms", "5", "7"}, 42, "Unknown operations type 7", true},
-		{broker, "1", []string{"nope", "5", "2"}, 40, "Unknown config name: nope", true},
-		{broker, "1", []string{"nope", "5", "0"}, 0, "", false},
-		{broker, "1", []string{"log.cleanup.policy", "compact", "2"}, 0, "", false},
-		{broker, "1", []string{"log.cleanup.policy", "delete", "3"}, 0, "", false},
-		{broker, "", []string{"num.io.threads", "100", "0"}, 42, "Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation failed for num.io.threads=100, value should not be greater than double the current value 8 for configuration Invalid dynamic configuration", true},
-		{broker, "2", []string{"log.retention.ms", "5", "0"}, 42, "Unexpected broker id, expected 1, but received 2", true},
-		{broker, "x", []string{"log.retention.ms", "5", "0"}, 42, "Node id must be an integer, but it is: x", true},
-		{broker, "1", []string{"log.retention.ms", "5", "0", "log.retention.ms", "6", "0"}, 42, "Error due to duplicate config keys", true},
-		{logger, "1", []string{"root", "DEBUG", "0"}, 0, "", true},
-		{logger, "1", []string{"nope", "DEBUG", "0"}, 40, "Logger nope does not exist!", true},
-		{logger, "1", []string{"root", "LOUD", "0"}, 40, "Cannot set the log level of root to LOUD as it is not a supported log level. Valid log levels are DEBUG, ERROR, FATAL, INFO, TRACE, WARN", true},
-		{logger, "1", []string{"root", "nil", "1"}, 42, "Removing the log level of the root logger is not allowed", true},
-		{logger, "1", []string{"root", "x", "2"}, 42, "APPEND operation is not allowed for the BROKER_LOGGER resource", true},
-		{logger, "1", []string{"root", "x", "9"}, -1, "", true},
-		{logger, "2", []string{"root", "INFO", "0"}, 42, "Unexpected node id. Expected 1, but received 2", true},
-		{logger, "", []string{"root", "INFO", "0"}, 42, "Node id must be an integer, but it is: ", true},
-		{3, "x", []string{"a", "b", "0"}, 42, "Unknown resource type 3", true},
-		{2, "t", []string{"retention.ms", "5", "0"}, 0, "", false},
-	}
 	w := newAdminWorld(t, threeBrokers()...)
 	w.answer = func(req kmsg.Request) kmsg.Response {
 		resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
@@ -299,7 +296,7 @@ func TestIncrementalAlterConfigs(t *testing.T) {
 		}
 		return resp
 	}
-	for _, tt := range tests {
+	for _, tt := range alterations {
 		r := kmsg.NewPtrIncrementalAlterConfigsRequest()
 		q := kmsg.NewIncrementalAlterConfigsRequestResource()
 		q.ResourceType, q.ResourceName = kmsg.ConfigResourceType(tt.typ), tt.name
