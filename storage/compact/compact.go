@@ -101,6 +101,9 @@ type cleaner struct {
 
 // Clean cleans a log once. The caller runs one cleaning of a log at a time.
 func Clean(l *partlog.Log, o Options) (Stats, error) {
+	if err := l.Flush(); err != nil { // what replaces a segment must not outlive what follows it
+		return Stats{}, err
+	}
 	sealed, err := l.Sealed()
 	if err != nil {
 		return Stats{}, err
@@ -114,11 +117,16 @@ func Clean(l *partlog.Log, o Options) (Stats, error) {
 	if err := c.producers(); err != nil {
 		return c.stats, err
 	}
-	c.txns.aborted = sealed.Aborted
+	// A marker may lie behind the last sealed segment: the index of the whole log counts.
+	aborted, err := l.AbortedIndex()
+	if err != nil {
+		return c.stats, err
+	}
+	c.txns.aborted = aborted
 	if err := c.buildMap(segs); err != nil {
 		return c.stats, err
 	}
-	c.txns = transactions{aborted: sealed.Aborted}
+	c.txns = transactions{aborted: aborted}
 	for len(segs) > 0 && segs[0].Base < c.end {
 		n := group(segs, c.cfg, c.end)
 		if err := c.rewrite(sealed, segs[:n]); err != nil {

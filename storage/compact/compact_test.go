@@ -2,13 +2,17 @@ package compact
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/logdir"
 	"github.com/gregorbroker/gregor/storage/partlog"
+	"github.com/gregorbroker/gregor/storage/segment"
 	"github.com/gregorbroker/gregor/storage/vfs"
 )
 
@@ -283,5 +287,73 @@ func (w *walk) checkComplete(cleaned bool) {
 		if _, there := got[off]; !there {
 			w.t.Fatalf("seed %d: the newest record of %s at %d is lost", w.seed, key, off)
 		}
+	}
+}
+
+// TestCleaner picks the dirtiest log, keeps the checkpoint, and gives up a
+// log that cannot be cleaned without stopping.
+func TestCleaner(t *testing.T) {
+	fs := vfs.NewMem()
+	if err := fs.MkdirAll("/d"); err != nil {
+		t.Fatal(err)
+	}
+	if err := logdir.WriteMeta(fs, "/d", logdir.MetaProperties{Version: 1, ClusterID: "c", NodeID: 1, HasNodeID: true, DirectoryID: ids.DirectoryID{200}}); err != nil {
+		t.Fatal(err)
+	}
+	set, err := logdir.Open(logdir.Options{FS: fs, Dirs: []string{"/d"}, Env: &partlog.Env{Clock: func() int64 { return start }, ProducerExpirationMs: 1 << 50}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := partlog.DefaultConfig()
+	cfg.Compact, cfg.Delete, cfg.SegmentBytes = true, false, 1500
+	tps := []ids.TopicPartition{{Topic: "bad"}, {Topic: "good"}}
+	var logs []*partlog.Log
+	for _, tp := range tps {
+		l, _, err := set.OpenPartition(tp, ids.TopicID{1}, nil, &cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logs = append(logs, l)
+		for i := range 60 {
+			b := batch.NewBuilder(batch.Options{})
+			b.Append(start, fmt.Appendf(nil, "k%d", i%5), make([]byte, 100), nil)
+			v, _ := b.Bytes()
+			if _, err := l.AppendAsLeader(v, 1, partlog.Client, start); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	f, err := fs.OpenFile("/d/bad-0/00000000000000000000.log", os.O_RDWR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte{0xff}, 100); err != nil {
+		t.Fatal(err)
+	}
+	var failed []ids.TopicPartition
+	c := Cleaner{Set: set, MaxKeys: 1000,
+		Stable: func(tp ids.TopicPartition) (ids.Offset, bool) {
+			l, _, _ := set.Partition(tp)
+			return l.EndOffset(), true
+		},
+		Failed: func(tp ids.TopicPartition, err error) {
+			if !errors.Is(err, segment.ErrCorrupt) {
+				t.Error(err)
+			}
+			failed = append(failed, tp)
+		}}
+	rounds := 0
+	for c.Round(start) {
+		rounds++
+	}
+	if rounds != 2 || len(failed) != 1 || failed[0] != tps[0] {
+		t.Fatalf("%d rounds, failed %v", rounds, failed)
+	}
+	if logs[1].Size() > 3500 {
+		t.Fatalf("%d bytes are left", logs[1].Size())
+	}
+	o, err := logdir.ReadOffsets(fs, "/d", logdir.CleanerFile)
+	if err != nil || o[tps[1]] == 0 {
+		t.Fatal(o, err)
 	}
 }

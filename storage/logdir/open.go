@@ -60,6 +60,9 @@ type Dir struct {
 	// What the files said at opening, for partitions that are not opened yet, and
 	// what was written last.
 	recovery, starts Offsets
+
+	cleanerMu sync.Mutex
+	cleaned   Offsets // nil until read
 }
 
 // Open locks the directories and reads what they say of themselves. A

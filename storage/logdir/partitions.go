@@ -1,6 +1,7 @@
 package logdir
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 
@@ -174,7 +175,7 @@ func (s *Set) putAside(tp ids.TopicPartition, suffix string) error {
 		return fmt.Errorf("partition %s: %w", tp, ErrUnknownPartition)
 	}
 	to := d.Path + "/" + renamed(tp, suffix)
-	if err := s.moveAside(e, d, tp, to); err != nil {
+	if err := errors.Join(s.moveAside(e, d, tp, to), d.forgetCleaner(tp)); err != nil {
 		s.FailDir(d, err)
 		return err
 	}

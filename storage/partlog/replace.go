@@ -23,28 +23,17 @@ type SealedSegment struct {
 // Sealed is the sealed segments at one moment.
 type Sealed struct {
 	Segments   []SealedSegment
-	Aborted    []segment.AbortedTxn // of the whole log: a marker may lie behind the last sealed segment
 	generation int64
 }
 
-// Sealed flushes the log and lists its segments but the active one.
+// Sealed lists the segments but the active one.
 func (l *Log) Sealed() (Sealed, error) {
-	if err := l.Flush(); err != nil {
-		return Sealed{}, err
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := Sealed{generation: l.truncations}
 	cfg := l.config.Load()
-	for i, s := range l.segs {
-		txns, err := s.Txns()
-		if err != nil {
-			return out, l.errf("list segments", err)
-		}
-		out.Aborted = append(out.Aborted, txns...)
-		if i+1 == len(l.segs) {
-			break
-		}
+	for i := 0; i+1 < len(l.segs); i++ {
+		s := l.segs[i]
 		size, err := s.Size()
 		if err != nil {
 			return out, l.errf("list segments", err)
@@ -54,6 +43,24 @@ func (l *Log) Sealed() (Sealed, error) {
 			return out, l.errf("list segments", err)
 		}
 		out.Segments = append(out.Segments, SealedSegment{s.Base, l.segs[i+1].Base, size, newest})
+	}
+	return out, nil
+}
+
+// AbortedIndex is the transaction indexes of all segments, in the order of their markers.
+func (l *Log) AbortedIndex() ([]segment.AbortedTxn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.loadProducers(); err != nil {
+		return nil, l.errf("aborted transactions", err)
+	}
+	var out []segment.AbortedTxn
+	for _, s := range l.segs {
+		txns, err := s.Txns()
+		if err != nil {
+			return nil, l.errf("aborted transactions", err)
+		}
+		out = append(out, txns...)
 	}
 	return out, nil
 }
