@@ -183,3 +183,7 @@ func readBootstrap(batches iter.Seq2[raftio.CommittedBatch, error], source strin
 	}
 	return boot, nil
 }
+
+// KRaftVersion is the finalized level of kraft.version, which the quorum keeps
+// and no image has.
+func (c *Controller) KRaftVersion() int16 { return quorum{c.node}.KRaftVersion() }

@@ -10,14 +10,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Sources of a value on the wire.
-const (
-	fromBroker        kmsg.ConfigSource = kmsg.ConfigSourceDynamicBrokerConfig
-	fromBrokerDefault                   = kmsg.ConfigSourceDynamicDefaultBrokerConfig
-	fromStatic                          = kmsg.ConfigSourceStaticBrokerConfig
-	fromDefault                         = kmsg.ConfigSourceDefaultConfig
-)
-
 // describeConfigs answers for this controller's own configuration and for the
 // dynamic configuration of everything else that has one: for tools that talk
 // to controllers directly. What brokers make of it only brokers can tell.
@@ -53,56 +45,78 @@ func (s *Server) describeResource(in *kmsg.DescribeConfigsRequestResource, req *
 	default:
 		return refuse(kerr.InvalidRequest, "Unsupported resource type: "+strconv.Itoa(int(res.Type)))
 	}
+	out.ErrorMessage = new(string) // Kafka's text for no error is empty here and null elsewhere
 	for _, e := range s.entries(img, res) {
-		if in.ConfigNames == nil || slices.Contains(in.ConfigNames, e.Name) {
+		if len(in.ConfigNames) == 0 || slices.Contains(in.ConfigNames, e.Name) {
 			out.Configs = append(out.Configs, e.entry(req))
 		}
 	}
 	return out
 }
 
-// described is one key with the value it has and where that comes from.
+// described is one key with the values it would have, the one in force first.
 type described struct {
 	*configs.Def
-	value  *string
-	source kmsg.ConfigSource
+	chain []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym
 }
 
+var kindOf = map[int8]configs.Kind{image.TopicResource: configs.Topic, image.BrokerResource: configs.Broker,
+	image.GroupResource: configs.Group, image.ClientMetricsResource: configs.ClientMetrics}
+
+var sourceOf = map[int8]kmsg.ConfigSource{image.TopicResource: kmsg.ConfigSourceDynamicTopicConfig, image.BrokerResource: kmsg.ConfigSourceDynamicBrokerConfig,
+	image.GroupResource: kmsg.ConfigSourceGroupConfig, image.ClientMetricsResource: kmsg.ConfigSourceClientMetricsConfig}
+
+// entries lists the keys of a resource: of the cluster's default for brokers
+// those that are set, of anything else all.
 func (s *Server) entries(img *image.Image, res image.Resource) []described {
-	kinds := map[int8]configs.Kind{image.TopicResource: configs.Topic, image.BrokerResource: configs.Broker,
-		image.GroupResource: configs.Group, image.ClientMetricsResource: configs.ClientMetrics}
 	own := img.Configs.Of(res)
-	ownSource := map[int8]kmsg.ConfigSource{image.TopicResource: kmsg.ConfigSourceDynamicTopicConfig, image.BrokerResource: fromBroker,
-		image.GroupResource: kmsg.ConfigSourceGroupConfig, image.ClientMetricsResource: kmsg.ConfigSourceClientMetricsConfig}[res.Type]
-	if res.Type == image.BrokerResource && res.Name == "" {
-		ownSource = fromBrokerDefault
-	}
 	var out []described
-	for _, def := range configs.All(kinds[res.Type]) {
-		if v, ok := own[def.Name]; ok {
-			out = append(out, described{def, &v, ownSource})
-		} else if res != (image.Resource{Type: image.BrokerResource}) && !def.Internal {
-			value, source := s.inherited(img, def)
-			out = append(out, described{def, value, source})
+	for _, def := range configs.All(kindOf[res.Type]) {
+		value, set := own[def.Name]
+		d := described{Def: def}
+		switch {
+		case res == image.Resource{Type: image.BrokerResource}:
+			if set {
+				d.add(def.Name, &value, kmsg.ConfigSourceDynamicDefaultBrokerConfig)
+				out = append(out, d)
+			}
+			continue
+		case !set && def.Internal:
+			continue
+		case set:
+			d.add(def.Name, &value, sourceOf[res.Type])
 		}
+		s.inherit(&d, img)
+		out = append(out, d)
 	}
 	return out
 }
 
-// inherited is the value a key has without one of its own.
-func (s *Server) inherited(img *image.Image, def *configs.Def) (*string, kmsg.ConfigSource) {
+// inherit adds what a key comes to without a value of its own.
+func (s *Server) inherit(d *described, img *image.Image) {
 	all := img.Configs.Of(image.Resource{Type: image.BrokerResource})
-	for _, syn := range def.Synonyms {
-		if v, ok := all[syn.Name]; ok && syn.PerUnit == 1 {
-			return &v, fromBrokerDefault
+	for _, syn := range d.Synonyms {
+		if v, ok := all[syn.Name]; ok {
+			d.add(syn.Name, &v, kmsg.ConfigSourceDynamicDefaultBrokerConfig)
 		}
 	}
-	for _, syn := range def.Synonyms {
-		if v, ok := s.parts.Node.Config.Raw(syn.Name); ok && syn.PerUnit == 1 {
-			return &v, fromStatic
+	for _, syn := range d.Synonyms {
+		if v, ok := s.parts.Node.Config.Raw(syn.Name); ok {
+			d.add(syn.Name, &v, kmsg.ConfigSourceStaticBrokerConfig)
 		}
 	}
-	return def.Default, fromDefault
+	if d.Default != nil || len(d.chain) == 0 {
+		d.add(d.Name, d.Default, kmsg.ConfigSourceDefaultConfig)
+	}
+}
+
+func (d *described) add(name string, value *string, source kmsg.ConfigSource) {
+	c := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
+	c.Name, c.Source = name, source
+	if !d.Sensitive {
+		c.Value = value
+	}
+	d.chain = append(d.chain, c)
 }
 
 // wireTypes are the codes of configuration types on the wire.
@@ -114,10 +128,12 @@ var wireTypes = map[configs.Type]kmsg.ConfigType{
 
 func (d described) entry(req *kmsg.DescribeConfigsRequest) kmsg.DescribeConfigsResponseResourceConfig {
 	c := kmsg.NewDescribeConfigsResponseResourceConfig()
-	c.Name, c.Source, c.IsDefault, c.IsSensitive = d.Name, d.source, d.source == fromDefault, d.Sensitive
+	now := d.chain[0]
+	c.Name, c.Value, c.Source, c.IsSensitive = d.Name, now.Value, now.Source, d.Sensitive
+	c.IsDefault = now.Source == kmsg.ConfigSourceDefaultConfig
 	c.ReadOnly = d.Kind == configs.Broker && d.Mode == configs.ReadOnly
-	if !d.Sensitive {
-		c.Value = d.value
+	if req.IncludeSynonyms {
+		c.ConfigSynonyms = d.chain
 	}
 	if req.Version >= 3 {
 		c.ConfigType = wireTypes[d.Type]

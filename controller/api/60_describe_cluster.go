@@ -16,6 +16,11 @@ const (
 	controllerEndpoints int8 = 2
 )
 
+// everyOperation are the operations there are on a cluster, as bits: create,
+// alter, describe, cluster action, describe and alter configurations,
+// idempotent write. Without an authorizer everybody may do them all.
+const everyOperation int32 = 1<<5 | 1<<7 | 1<<8 | 1<<9 | 1<<10 | 1<<11 | 1<<12
+
 // describeCluster lists the controllers, for tools that talk to them directly
 // (KIP-919): those that registered an endpoint of the listener asked through.
 func (s *Server) describeCluster() handle {
@@ -29,6 +34,9 @@ func (s *Server) describeCluster() handle {
 		}
 		resp.ClusterID, resp.EndpointType = s.parts.Node.ClusterID, controllerEndpoints
 		resp.ControllerID, resp.ClusterAuthorizedOperations = -1, math.MinInt32
+		if req.IncludeClusterAuthorizedOperations {
+			resp.ClusterAuthorizedOperations = everyOperation
+		}
 		leader := s.parts.Active.Leader().Leader
 		img.Cluster.EachController(func(c *image.Controller) bool {
 			for _, e := range c.Endpoints {

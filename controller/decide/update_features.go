@@ -33,7 +33,7 @@ func UpdateFeatures(e *Env, req *kmsg.UpdateFeaturesRequest) (Decision, error) {
 	}
 	var features Decision
 	for _, u := range updates {
-		if err := e.updateFeature(&features, u, proposed); err != nil {
+		if err := e.updateFeature(&features, u, req.Version, proposed); err != nil {
 			resp.ErrorCode = err.Code
 			text := "The update failed for all features since the following feature had an error: " + err.Message
 			resp.ErrorMessage = &text
@@ -81,7 +81,10 @@ func invalidUpdate(u *kmsg.UpdateFeaturesRequestFeatureUpdate, format string, ar
 	return fail(kerr.InvalidUpdateVersion, "Invalid update version %d for feature %s. %s", u.MaxVersionLevel, u.Feature, fmt.Sprintf(format, args...))
 }
 
-func (e *Env) updateFeature(d *Decision, u *kmsg.UpdateFeaturesRequestFeatureUpdate, proposed func(string) int16) *Error {
+func (e *Env) updateFeature(d *Decision, u *kmsg.UpdateFeaturesRequestFeatureUpdate, version int16, proposed func(string) int16) *Error {
+	if version == 0 { // says only whether a downgrade is allowed, and Kafka does not look at it
+		u.UpgradeType = upgrade
+	}
 	if u.UpgradeType < upgrade || u.UpgradeType > unsafeDowngrade {
 		return invalidUpdate(u, "The controller does not support the given upgrade type.")
 	}
