@@ -73,9 +73,18 @@ func run() error {
 	if err := touchPageCache(*warm); err != nil {
 		return err
 	}
+	servers, err := b.startAll()
+	defer func() {
+		for _, s := range servers {
+			s.Close()
+		}
+	}()
+	if err != nil {
+		return err
+	}
 	results := map[string]*result{}
 	for round := range *rounds {
-		if err := b.round(round, results); err != nil {
+		if err := b.round(round, servers, results); err != nil {
 			return err
 		}
 	}

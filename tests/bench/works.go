@@ -58,28 +58,38 @@ func works() []work {
 	}
 }
 
-// round does everything once. Both servers are there at the same time, one of
-// them idle; what an idle server costs is small and weighs on the other alike.
-func (b *bench) round(n int, results map[string]*result) error {
-	servers := make([]*node.Server, len(b.software))
-	defer func() {
-		for _, s := range servers {
-			if s != nil {
-				s.Close()
+// startAll starts both servers and lets each move one run's payload uncounted:
+// a JVM compiles what is hot, and nobody runs a broker for one minute only.
+// Both stay for all rounds, one of them idle while the other works; what an
+// idle server costs weighs on the other alike.
+func (b *bench) startAll() (servers []*node.Server, err error) {
+	for _, sw := range b.software {
+		s, err := node.Run(sw, nil)
+		if err != nil {
+			return servers, err
+		}
+		servers = append(servers, s)
+		topic, err := b.newTopic(s)
+		if err != nil {
+			return servers, err
+		}
+		for _, mode := range []string{"produce", "consume"} {
+			if _, err := b.kb(s, mode, "-t", topic, "-bytes", fmt.Sprint(*mib<<20)); err != nil {
+				return servers, err
 			}
 		}
-	}()
-	for i, sw := range b.software {
-		s, f, err := startTimed(sw)
-		if err != nil {
-			return err
-		}
-		servers[i] = s
-		add(results, "start", "start", sw.Name, f)
 	}
-	time.Sleep(5 * time.Second) // "idle after start" means some seconds after it
-	for _, s := range servers {
-		add(results, "start", "start", s.Name(), figures{"idle_mib": rss(s.PID())})
+	return servers, nil
+}
+
+// round does everything once.
+func (b *bench) round(n int, servers []*node.Server, results map[string]*result) error {
+	if wanted("start") {
+		for _, sw := range b.software {
+			if err := starts(sw, results); err != nil {
+				return err
+			}
+		}
 	}
 	if wanted("produce") || wanted("consume") {
 		f, err := b.exec("floor", "-bytes", fmt.Sprint(*mib<<20))
@@ -100,6 +110,19 @@ func (b *bench) round(n int, results map[string]*result) error {
 			add(results, w.name, w.title, s.Name(), f)
 		}
 	}
+	return nil
+}
+
+// starts measures a fresh node's start and its memory some seconds after it.
+func starts(sw node.Software, results map[string]*result) error {
+	s, f, err := startTimed(sw)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	time.Sleep(5 * time.Second)
+	f["idle_mib"] = rss(s.PID())
+	add(results, "start", "start", sw.Name, f)
 	return nil
 }
 
