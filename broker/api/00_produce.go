@@ -57,6 +57,7 @@ type producing struct {
 	// are still being started. Whoever brings it to 0 replies.
 	open  atomic.Int32
 	timer *time.Timer
+	wakes replica.Wakes // fetches to answer once the producer has its answer
 	// claims has one flag a partition: who sets it writes the partition's outcome.
 	// Only a request that waits for replicas has them, because of the timeout.
 	claims []atomic.Bool
@@ -78,6 +79,10 @@ func (h *produce) handle(c *conn.Call, req *kmsg.ProduceRequest) {
 		}
 	}
 	p.finishStart()
+	if p.wakes.Waiting() {
+		c.Conn.Flush() // the producer first
+	}
+	p.wakes.Run()
 }
 
 // prepare makes the response's shape and counts partitions.
@@ -130,7 +135,7 @@ func (p *producing) append(n int, t *kmsg.ProduceRequestTopic, in *kmsg.ProduceR
 		p.outcome(n, out, replica.AppendResult{Err: err, AppendInfo: partlog.AppendInfo{LogStartOffset: ids.NoOffset}})
 		return
 	}
-	o := replica.AppendOptions{Acks: p.req.Acks, Origin: partlog.Client, Epoch: ids.NoEpoch}
+	o := replica.AppendOptions{Acks: p.req.Acks, Origin: partlog.Client, Epoch: ids.NoEpoch, Wakes: &p.wakes}
 	stamp := v.MaxTimestamp()
 	part.Append(v, o, func(r replica.AppendResult) {
 		if r.Duplicate {

@@ -243,7 +243,8 @@ func (f *fetching) releaseAll() {
 }
 
 // park waits for need more bytes. Another look follows whatever wakes it: bytes
-// are only counted, not read.
+// are only counted, not read. When Start has been called the request belongs to
+// whoever wakes it.
 func (f *fetching) park(need int) {
 	w := wait.New(int64(need), f.wake)
 	first := f.waiter.Swap(w) == nil
@@ -253,13 +254,13 @@ func (f *fetching) park(need int) {
 			r.part.Waiters.Add(w, committed, r.moved)
 		}
 	}
-	w.Start(time.Until(f.deadline))
 	if first {
 		f.c.Notify(f.poke)
 	}
-	if f.last.Load() { // poked while no waiter was there to fire
+	if f.last.Load() { // poked when the waiter before this one had fired
 		w.Fire(wait.Enough)
 	}
+	w.Start(time.Until(f.deadline))
 }
 
 // moved tells whether the partition has news since it was read.
@@ -267,13 +268,13 @@ func (r *read) moved() bool {
 	return r.part.HighWatermark() != r.res.HighWatermark || r.part.LastStable() != r.res.LastStable
 }
 
-// wake runs on the goroutine that appended: it must not read files or write to
-// sockets there.
+// wake may run on the goroutine of a producer that was just answered: look
+// reads the page cache and queues a reply, neither of which waits for anybody.
 func (f *fetching) wake(why wait.Reason) {
 	if why == wait.Deadline {
 		f.last.Store(true)
 	}
-	go f.look()
+	f.look()
 }
 
 // poke answers early because of what happened on the connection.

@@ -38,6 +38,9 @@ type AppendOptions struct {
 	// Epoch, unless NoEpoch, must be the current leader epoch: an append that was
 	// decided under an older leadership must not happen (coordinators).
 	Epoch ids.LeaderEpoch
+	// Wakes, if not nil, collects whom the append wakes, for the caller to do
+	// after it has answered the producer.
+	Wakes *Wakes
 }
 
 // AppendResult is what became of an append.

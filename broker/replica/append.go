@@ -32,7 +32,11 @@ func (p *Partition) Append(batches []byte, o AppendOptions, done func(AppendResu
 	if done != nil {
 		done(a.result) // the producer first, then those who wait for its records
 	}
-	p.moved(&a)
+	if o.Wakes != nil {
+		o.Wakes.add(p, &a)
+		return
+	}
+	p.moved(&a, false)
 }
 
 // AppendLocal is Append whose outcome is that of the local append: it demands
@@ -44,7 +48,7 @@ func (p *Partition) AppendLocal(batches []byte, o AppendOptions) (partlog.Append
 	due := p.dueLocked(false)
 	p.mu.Unlock()
 	due.tell()
-	p.moved(&a)
+	p.moved(&a, false)
 	return a.result.AppendInfo, a.result.Err
 }
 
@@ -92,16 +96,55 @@ func (p *Partition) writableLocked(o AppendOptions) (*partlog.Log, error) {
 	return p.openLocked()
 }
 
+// Wakes is the waking that appends of one request left to its handler.
+type Wakes struct {
+	list  []wake
+	first [1]wake // room for the common case
+}
+
+type wake struct {
+	p *Partition
+	a appended
+}
+
+func (w *Wakes) add(p *Partition, a *appended) {
+	if !a.moved {
+		return
+	}
+	if w.list == nil {
+		w.list = w.first[:0]
+	}
+	w.list = append(w.list, wake{p, *a})
+}
+
+// Waiting tells whether anybody waits for what was appended.
+func (w *Wakes) Waiting() bool {
+	for i := range w.list {
+		if w.list[i].p.Waiters.Len() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Run wakes; one reader of each partition is answered on this goroutine.
+func (w *Wakes) Run() {
+	for i := range w.list {
+		w.list[i].p.moved(&w.list[i].a, true)
+	}
+	w.list = nil
+}
+
 // moved tells everyone who waits that records are readable. When a transaction
 // ended, more became stable than this append's bytes.
-func (p *Partition) moved(a *appended) {
+func (p *Partition) moved(a *appended, inline bool) {
 	switch {
 	case !a.moved:
 		return
 	case a.stable && a.result.FirstUnstableChanged:
 		p.Waiters.WakeAll()
 	default:
-		p.Waiters.Wake(int64(a.result.Bytes), a.stable)
+		p.Waiters.Wake(int64(a.result.Bytes), a.stable, inline)
 	}
 	if f := p.topic.onHighWatermark; f != nil {
 		f(p.index, a.highWatermark)

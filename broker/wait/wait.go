@@ -6,13 +6,16 @@
 // waiter whose need is met fires. A waiter may sit in many lists and fires once.
 //
 //	request: look → not enough → New, Add to each list, Start
-//	append:  change → List.Wake(bytes, false)
+//	append:  change → List.Wake(bytes, …)
 //
-// No goroutine waits: the deadline is a runtime timer, and the fire function
-// runs on the goroutine that wakes. It must be quick and must not block.
+// No goroutine waits: the deadline is a runtime timer. The fire function runs
+// on a goroutine of its own or, where the waker allows it, on the waker's: then
+// nobody has to be scheduled between an append and the reader's answer. It must
+// not block.
 //
 // Invariants:
-//   - A waiter fires at most once, whatever races.
+//   - A waiter fires at most once, whatever races, and not before Start: until
+//     then its request is still being parked by another goroutine.
 //   - No wake-up is lost: Add takes the position up to which the request has
 //     looked, and fires at once if the key has moved on since.
 //   - A list holds at most twice as many entries as live waiters, plus
@@ -36,10 +39,19 @@ const (
 	Deadline
 )
 
+// Life of a waiter: arming → armed → fired, or arming → early → fired when it
+// was due before Start.
+const (
+	arming int32 = iota
+	armed
+	early
+	fired
+)
+
 // Waiter is one parked request.
 type Waiter struct {
 	need  atomic.Int64
-	fired atomic.Bool
+	state atomic.Int32
 	fire  func(Reason)
 	timer atomic.Pointer[time.Timer]
 }
@@ -51,35 +63,52 @@ func New(need int64, fire func(Reason)) *Waiter {
 	return w
 }
 
-// Start begins the deadline, after the waiter was added to its lists.
+// Start lets the waiter fire, after d at the latest. It is called once, when
+// the waiter is in its lists and its owner touches the request no more.
 func (w *Waiter) Start(d time.Duration) {
+	if !w.state.CompareAndSwap(arming, armed) {
+		if w.state.CompareAndSwap(early, fired) {
+			go w.fire(Enough)
+		}
+		return
+	}
 	t := time.AfterFunc(d, func() { w.Fire(Deadline) })
 	w.timer.Store(t)
-	if w.fired.Load() { // it fired between the two lines and found no timer to stop
+	if w.state.Load() == fired { // between the two lines, and found no timer to stop
 		t.Stop()
 	}
 }
 
-// Fire fires the waiter unless it has fired or was cancelled; it reports
-// whether this call did it.
-func (w *Waiter) Fire(r Reason) bool {
-	if !w.Cancel() {
-		return false
+// Fire fires the waiter unless it has fired or was cancelled.
+func (w *Waiter) Fire(r Reason) {
+	if w.state.CompareAndSwap(arming, early) || !w.state.CompareAndSwap(armed, fired) {
+		return
 	}
+	w.stop()
 	w.fire(r)
-	return true
 }
 
 // Cancel keeps the waiter from firing; it reports whether it was in time.
 func (w *Waiter) Cancel() bool {
-	if !w.fired.CompareAndSwap(false, true) {
-		return false
+	for {
+		s := w.state.Load()
+		if s == fired {
+			return false
+		}
+		if w.state.CompareAndSwap(s, fired) {
+			w.stop()
+			return true
+		}
 	}
+}
+
+func (w *Waiter) stop() {
 	if t := w.timer.Load(); t != nil {
 		t.Stop()
 	}
-	return true
 }
+
+func (w *Waiter) done() bool { return w.state.Load() >= early }
 
 // entry is a waiter in one list. Stable entries wait for the last stable
 // offset, the others for the high watermark.
@@ -120,7 +149,7 @@ func (l *List) purge() {
 	if len(l.entries) < max(l.purgeAt, purgeMin) {
 		return
 	}
-	l.keep(func(e entry) bool { return !e.w.fired.Load() })
+	l.keep(func(e entry) bool { return !e.w.done() })
 	l.purgeAt = 2 * len(l.entries)
 }
 
@@ -140,36 +169,44 @@ func (l *List) keep(f func(entry) bool) {
 
 // Wake tells the waiters that the high watermark moved by bytes. stable: the
 // last stable offset moved with it; if it moved by more than that, bytes must
-// cover it (see WakeAll).
-func (l *List) Wake(bytes int64, stable bool) {
+// cover it (see WakeAll). inline: one of those that are due may fire on this
+// goroutine; the others run on their own, so that many readers of one key do
+// not wait for each other, nor the waker for all of them.
+func (l *List) Wake(bytes int64, stable, inline bool) {
 	if l.size.Load() == 0 {
 		return
 	}
 	var buf [4]*Waiter
-	due := buf[:0]
+	due := l.take(buf[:0], bytes, stable)
+	for i, w := range due { // not under the lock: fire may look at the key again
+		if inline && i == len(due)-1 {
+			w.Fire(Enough)
+		} else {
+			go w.Fire(Enough)
+		}
+	}
+}
+
+// take counts bytes for every waiter and removes those that are due.
+func (l *List) take(due []*Waiter, bytes int64, stable bool) []*Waiter {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.keep(func(e entry) bool {
-		if e.w.fired.Load() {
+		if e.w.done() {
 			return false
 		}
-		if e.stable && !stable {
-			return true
-		}
-		if e.w.need.Add(-bytes) > 0 {
+		if e.stable && !stable || e.w.need.Add(-bytes) > 0 {
 			return true
 		}
 		due = append(due, e.w)
 		return false
 	})
-	l.mu.Unlock()
-	for _, w := range due { // not under the lock: fire may look at the key again
-		w.Fire(Enough)
-	}
+	return due
 }
 
 // WakeAll fires every waiter: the key changed in a way that each must see for
 // itself (leadership, truncation, a transaction's end, deletion).
-func (l *List) WakeAll() { l.Wake(math.MaxInt64, true) }
+func (l *List) WakeAll() { l.Wake(math.MaxInt64, true, false) }
 
 // Len is the number of entries, fired ones included.
 func (l *List) Len() int { return int(l.size.Load()) }

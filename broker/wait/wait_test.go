@@ -16,12 +16,13 @@ func TestFiresWhenEnoughHappened(t *testing.T) {
 	var got []Reason
 	w := New(100, func(r Reason) { got = append(got, r) })
 	l.Add(w, false, never)
-	l.Wake(60, true)
+	w.Start(time.Hour)
+	l.Wake(60, true, true)
 	if len(got) != 0 {
 		t.Fatal("fired after 60 of 100 bytes")
 	}
-	l.Wake(40, true)
-	l.Wake(1000, true)
+	l.Wake(40, true, true)
+	l.Wake(1000, true, true)
 	if len(got) != 1 || got[0] != Enough || l.Len() != 0 {
 		t.Fatalf("fired %v, %d left", got, l.Len())
 	}
@@ -29,25 +30,50 @@ func TestFiresWhenEnoughHappened(t *testing.T) {
 
 func TestStableWaitersSleepThroughOpenTransactions(t *testing.T) {
 	var l List
-	fired := 0
-	l.Add(New(1, func(Reason) { fired++ }), true, never)
-	l.Wake(1000, false)
-	if fired != 0 {
+	fired := make(chan Reason, 1)
+	w := New(1, func(r Reason) { fired <- r })
+	l.Add(w, true, never)
+	w.Start(time.Hour)
+	l.Wake(1000, false, true)
+	if len(fired) != 0 {
 		t.Fatal("a read_committed waiter was woken by records it cannot see")
 	}
 	l.WakeAll()
-	if fired != 1 {
-		t.Fatal("not woken by the transaction's end")
-	}
+	<-fired
 }
 
-func TestAddFiresWhenTheKeyMovedMeanwhile(t *testing.T) {
-	var l List
-	fired := 0
-	l.Add(New(1, func(Reason) { fired++ }), false, func() bool { return true })
-	if fired != 1 {
-		t.Fatal("lost wake-up")
+// Whatever happens while a request is being parked, it fires after Start.
+func TestNothingFiresBeforeStart(t *testing.T) {
+	for name, act := range map[string]func(*List, *Waiter){
+		"moved": func(l *List, w *Waiter) { l.Add(w, false, func() bool { return true }) },
+		"wake": func(l *List, w *Waiter) {
+			l.Add(w, false, never)
+			l.Wake(1, true, true)
+		},
+		"fire": func(_ *List, w *Waiter) { w.Fire(Deadline) },
+	} {
+		var l List
+		fired := make(chan Reason, 2)
+		w := New(1, func(r Reason) { fired <- r })
+		act(&l, w)
+		if len(fired) != 0 {
+			t.Fatalf("%s: fired before Start", name)
+		}
+		w.Start(time.Hour)
+		if r := <-fired; r != Enough {
+			t.Fatalf("%s: %v", name, r)
+		}
+		w.Fire(Enough)
+		if w.Cancel() || len(fired) != 0 {
+			t.Fatalf("%s: fired twice", name)
+		}
 	}
+	w := New(1, func(Reason) { t.Error("fired after Cancel") })
+	w.Fire(Enough)
+	if !w.Cancel() {
+		t.Fatal("Cancel before Start failed")
+	}
+	w.Start(0)
 }
 
 func TestDeadline(t *testing.T) {
@@ -117,7 +143,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	for range end {
 		pos.Add(1)
-		l.Wake(1, true)
+		l.Wake(1, true, pos.Load()%2 == 0)
 		if rng.IntN(1000) == 0 {
 			time.Sleep(time.Microsecond)
 		}

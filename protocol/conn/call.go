@@ -96,24 +96,25 @@ func (c *Call) Reply(resp kmsg.Response) {
 	c.claim()
 	b := takeBlock(1 << minClass)
 	c.out = b.replace(frame.AppendResponse(b.mem[:0], c.Header.Key, c.Header.Version, c.Header.CorrelationID, resp))
-	c.Conn.finish(c)
+	c.Conn.finish(c, false)
 }
 
 // ReplyRegions queues head, which begins with the size of the whole reply and
 // its header, with each region sent at its place in it. head is copied. The
-// regions are in the order of At.
+// regions are in the order of At. A small reply whose turn has come is written
+// at once if the socket takes it without waiting, which saves waking a writer.
 func (c *Call) ReplyRegions(head []byte, regions []Region) {
 	c.claim()
 	c.out = takeBlock(len(head))
 	copy(c.out.mem, head)
 	c.regions = regions
-	c.Conn.finish(c)
+	c.Conn.finish(c, true)
 }
 
 // NoReply finishes the call without an answer (Produce with acks=0).
 func (c *Call) NoReply() {
 	c.claim()
-	c.Conn.finish(c)
+	c.Conn.finish(c, false)
 }
 
 // Close finishes the call by closing the connection because of err, after the
@@ -121,7 +122,7 @@ func (c *Call) NoReply() {
 func (c *Call) Close(err error) {
 	c.claim()
 	c.hangUp, c.err = true, err
-	c.Conn.finish(c)
+	c.Conn.finish(c, false)
 }
 
 // Notify registers f to be called once when a held call should be answered

@@ -176,10 +176,23 @@ func (c *Conn) yieldLocked() {
 	}
 }
 
+// Flush writes the replies that are due. A handler may call it, on the goroutine
+// of Handle, after it has replied and before it does other work.
+func (c *Conn) Flush() {
+	c.mu.Lock()
+	start := c.headDone() && !c.writing
+	c.writing = c.writing || start
+	c.mu.Unlock()
+	if start {
+		c.flush()
+	}
+}
+
 func (c *Conn) headDone() bool { return len(c.queue) > 0 && c.queue[0].done }
 
-// finish queues a call's outcome and sees that somebody writes it.
-func (c *Conn) finish(call *Call) {
+// finish queues a call's outcome and sees that somebody writes it. eager: try
+// to write it right here, if the socket takes it at once.
+func (c *Conn) finish(call *Call, eager bool) {
 	call.letGo(c.srv.budget)
 	size := 0
 	if call.out != nil {
@@ -200,7 +213,10 @@ func (c *Conn) finish(call *Call) {
 	}
 	c.changed.Signal()
 	c.mu.Unlock()
-	if start {
+	switch {
+	case start && eager && c.raw != nil:
+		c.tryFlush()
+	case start:
 		go c.flush()
 	}
 }

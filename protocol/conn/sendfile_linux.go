@@ -29,11 +29,13 @@ func rawOf(nc net.Conn) syscall.RawConn {
 // would be allocated anew for every write.
 type rawWriter struct {
 	step func(fd uintptr) bool
+	poll func(fd uintptr) bool // step that never waits
 	conn *Conn
 	bufs [][]byte // what sendMore still has to send
 	file int
 	off  int64
 	left int // what sendFile still has to send
+	sent int // what try has sent
 	err  error
 }
 
@@ -41,15 +43,41 @@ type rawWriter struct {
 // thread while the disk is read, so it must not be too much.
 const maxSend = 1 << 20
 
-func (w *rawWriter) run(c *Conn) error {
+// run makes one operation, waiting for the socket or not.
+func (w *rawWriter) run(c *Conn, wait bool) error {
 	if w.step == nil {
-		w.conn, w.step = c, w.once
+		w.conn, w.step, w.poll = c, w.once, w.single
 	}
 	w.err = nil
-	if err := c.raw.Write(w.step); err != nil {
+	step := w.step
+	if !wait {
+		step = w.poll
+	}
+	if err := c.raw.Write(step); err != nil {
 		return err
 	}
 	return w.err
+}
+
+// single makes one attempt; a full socket is no error.
+func (w *rawWriter) single(fd uintptr) bool {
+	w.sent = 0
+	n, err := unix.SendmsgBuffers(int(fd), w.bufs, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	switch {
+	case err == nil:
+		w.sent = n
+	case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR):
+		w.err = os.NewSyscallError("sendmsg", err)
+	}
+	return true
+}
+
+// try writes what the socket takes of bufs without waiting.
+func (w *rawWriter) try(c *Conn, bufs [][]byte) (int, error) {
+	w.bufs = bufs
+	err := w.run(c, false)
+	w.bufs = nil
+	return w.sent, err
 }
 
 // once works until all is sent (true) or the socket is full (false: called
@@ -91,22 +119,10 @@ func (w *rawWriter) one(fd int) error {
 	return nil
 }
 
-// skip drops n sent bytes from the front.
-func skip(bufs [][]byte, n int) [][]byte {
-	for len(bufs) > 0 && n >= len(bufs[0]) {
-		n -= len(bufs[0])
-		bufs = bufs[1:]
-	}
-	if len(bufs) > 0 {
-		bufs[0] = bufs[0][n:]
-	}
-	return bufs
-}
-
 // sendMore writes bufs and tells the kernel that more follows at once.
 func (w *rawWriter) sendMore(c *Conn, bufs [][]byte) error {
 	w.bufs = bufs
-	err := w.run(c)
+	err := w.run(c, true)
 	w.bufs = nil
 	return err
 }
@@ -115,7 +131,7 @@ func (w *rawWriter) sendMore(c *Conn, bufs [][]byte) error {
 // through this process.
 func (w *rawWriter) sendFile(c *Conn, r Region) error {
 	w.file, w.off, w.left = int(r.File.Fd()), r.Off, r.Len
-	err := w.run(c)
+	err := w.run(c, true)
 	w.left = 0
 	return err
 }

@@ -15,3 +15,7 @@ type rawWriter struct{}
 
 func (rawWriter) sendMore(*Conn, [][]byte) error { panic("conn: no raw writes on this system") }
 func (rawWriter) sendFile(*Conn, Region) error   { panic("conn: no raw writes on this system") }
+
+func (rawWriter) try(*Conn, [][]byte) (int, error) {
+	panic("conn: no raw writes on this system")
+}

@@ -28,38 +28,87 @@ type output struct {
 
 // flush writes replies until the head of the queue is not done. Whoever calls
 // it has set writing, which flush clears.
-func (c *Conn) flush() {
-	wrote := 0
-	for {
-		batch := c.takeBatch(wrote)
-		if len(batch) == 0 {
-			return
-		}
+func (c *Conn) flush() { c.flushFrom(c.takeBatch(0)) }
+
+// flushFrom is flush with a batch in hand.
+func (c *Conn) flushFrom(batch []*Call) {
+	for len(batch) > 0 {
 		if batch[0].hangUp {
 			err := batch[0].err
 			c.stopWriting()
 			c.end(err)
 			return
 		}
-		wrote = 0
-		for _, call := range batch {
-			if call.out != nil {
-				wrote += len(call.out.mem)
-			}
-		}
 		c.act.writeProgress()
-		err := c.out.write(c, batch)
-		c.act.writeEnds()
-		for i, call := range batch {
-			call.discard()
-			batch[i] = nil
-		}
-		if err != nil {
-			c.stopWriting()
-			c.end(err)
+		if batch = c.wrote(batch, c.out.write(c, batch)); batch == nil {
 			return
 		}
 	}
+}
+
+// wrote gives back what a written batch held and takes the next; nil when
+// there is none or the connection ended with err.
+func (c *Conn) wrote(batch []*Call, err error) []*Call {
+	c.act.writeEnds()
+	size := 0
+	for i, call := range batch {
+		if call.out != nil {
+			size += len(call.out.mem)
+		}
+		call.discard()
+		batch[i] = nil
+	}
+	if err != nil {
+		c.stopWriting()
+		c.end(err)
+		return nil
+	}
+	return c.takeBatch(size)
+}
+
+// tryFlush is flush for goroutines that must not wait: small replies go out
+// with one write that does not block; whatever is left a writer takes over.
+func (c *Conn) tryFlush() {
+	batch := c.takeBatch(0)
+	if len(batch) == 0 {
+		return
+	}
+	if !small(batch) {
+		go c.flushFrom(batch)
+		return
+	}
+	c.act.writeProgress()
+	if err := c.out.gather(c, batch); err != nil {
+		c.out.reset()
+		c.wrote(batch, err)
+		return
+	}
+	all, err := c.out.tryWrite(c)
+	if !all && err == nil {
+		go func() { c.flushFrom(c.wrote(batch, c.out.send(c, false))) }()
+		return
+	}
+	c.out.reset()
+	if batch = c.wrote(batch, err); len(batch) > 0 {
+		go c.flushFrom(batch)
+	}
+}
+
+// small tells whether a batch's replies go out in one write of copies.
+func small(batch []*Call) bool {
+	n := 0
+	for _, call := range batch {
+		if call.hangUp {
+			return false
+		}
+		if call.out != nil {
+			n += len(call.out.mem)
+		}
+		for i := range call.regions {
+			n += call.regions[i].Len
+		}
+	}
+	return n <= copyBelow
 }
 
 // takeBatch moves the calls whose turn has come out of the queue; none means
@@ -93,6 +142,14 @@ func (c *Conn) stopWriting() {
 // write sends the replies of batch with as few system calls as it can.
 func (o *output) write(c *Conn, batch []*Call) error {
 	defer o.reset()
+	if err := o.gather(c, batch); err != nil {
+		return err
+	}
+	return o.send(c, false)
+}
+
+// gather puts the replies into store, and sends what does not belong there.
+func (o *output) gather(c *Conn, batch []*Call) error {
 	for _, call := range batch {
 		if call.out == nil {
 			continue
@@ -109,7 +166,35 @@ func (o *output) write(c *Conn, batch []*Call) error {
 		}
 		o.store = append(o.store, head[at:])
 	}
-	return o.send(c, false)
+	return nil
+}
+
+// tryWrite writes store as far as the socket takes it at once and reports
+// whether that was all; what is left stays in store.
+func (o *output) tryWrite(c *Conn) (all bool, err error) {
+	n, err := o.raw.try(c, o.store)
+	if err != nil {
+		return false, err
+	}
+	c.srv.counters.BytesOut.Add(int64(n))
+	rest := skip(o.store, n)
+	if len(rest) == 0 {
+		return true, nil // store keeps its array
+	}
+	o.store = rest
+	return false, nil
+}
+
+// skip drops n sent bytes from the front.
+func skip(bufs [][]byte, n int) [][]byte {
+	for len(bufs) > 0 && n >= len(bufs[0]) {
+		n -= len(bufs[0])
+		bufs = bufs[1:]
+	}
+	if len(bufs) > 0 {
+		bufs[0] = bufs[0][n:]
+	}
+	return bufs
 }
 
 func (o *output) region(c *Conn, r Region) error {
