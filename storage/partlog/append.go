@@ -28,7 +28,7 @@ func (l *Log) AppendAsLeader(batches []byte, epoch ids.LeaderEpoch, origin Origi
 	vd := validator{cfg: cfg, origin: origin, now: now}
 	v, err := vd.check(batches)
 	if err != nil {
-		info.RecordErrors = vd.errs
+		info.RecordErrors, info.LogStartOffset = vd.errs, l.StartOffset()
 		return info, l.errf("append", err)
 	}
 	if cfg.LogAppendTime {

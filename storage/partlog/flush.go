@@ -266,6 +266,12 @@ func (l *Log) coolSealed() error {
 		}
 		s.Cool()
 	}
+	// The active segment's index entries are written now and then, for tools that look on.
+	if s := l.active(); s != nil && s.Active {
+		if err := s.Save(false, false); err != nil {
+			return l.fail("save an index", err)
+		}
+	}
 	return nil
 }
 

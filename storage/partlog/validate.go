@@ -9,8 +9,13 @@ import (
 	"github.com/gregorbroker/gregor/protocol/ids"
 )
 
-// decompressBudget bounds what the records of one batch may take unpacked.
+// decompressBudget bounds what the records of a stored batch may take unpacked.
 const decompressBudget = 256 << 20
+
+// budget bounds what a client's batch may take unpacked: sixteen times the size
+// that may be stored, at least 16 MiB. Kafka has no bound, and so a small batch
+// can take all of its memory.
+func (vd *validator) budget() int64 { return max(16<<20, 16*int64(vd.cfg.MaxMessageBytes)) }
 
 // validator judges the one batch of a leader's append and makes it fit the
 // topic. It needs no lock.
@@ -107,7 +112,7 @@ func (vd *validator) records(v batch.View) (batch.View, error) {
 	info := batch.Info{MaxTimestamp: v.MaxTimestamp(), MinTimestamp: v.MaxTimestamp(), NullKey: -1, Contiguous: true}
 	if walk {
 		var err error
-		if info, err = v.Validate(decompressBudget); err != nil {
+		if info, err = v.Validate(vd.budget()); err != nil {
 			return nil, recordsErr(err)
 		}
 	}
@@ -151,7 +156,7 @@ func (vd *validator) badTime(ts int64) bool {
 
 // explain finds the records at fault, for the reply (KIP-467).
 func (vd *validator) explain(v batch.View, wrongType bool) {
-	it, err := v.Iterate(decompressBudget)
+	it, err := v.Iterate(vd.budget())
 	if err != nil {
 		return
 	}
@@ -184,7 +189,7 @@ func (vd *validator) rebuild(v batch.View) (batch.View, error) {
 	if vd.cfg.LogAppendTime {
 		o.TimestampType, o.LogAppendTime = batch.LogAppendTime, vd.now
 	}
-	it, err := v.Iterate(decompressBudget)
+	it, err := v.Iterate(vd.budget())
 	if err != nil {
 		return nil, recordsErr(err)
 	}
@@ -207,8 +212,11 @@ func (vd *validator) rebuild(v batch.View) (batch.View, error) {
 // recordsErr sorts what is wrong with a batch's records. Bytes that do not
 // decompress stay package batch's error: Kafka has no code of its own for them.
 func recordsErr(err error) error {
-	if errors.Is(err, batch.ErrDecompress) {
+	switch {
+	case errors.Is(err, batch.ErrDecompress):
 		return err
+	case errors.Is(err, batch.ErrTooLarge):
+		return fmt.Errorf("%w: %w", ErrMessageTooLarge, err)
 	}
 	return fmt.Errorf("%w: %w", ErrInvalidRecord, err)
 }

@@ -26,6 +26,7 @@ type entries struct {
 	saved  int
 	loaded bool
 	synced bool // everything saved is on disk
+	made   bool // this process saw or made the file
 }
 
 func (e *entries) reset() { *e = entries{loaded: true} }
@@ -38,7 +39,7 @@ func (e *entries) truncate(n int) {
 
 // save appends the unsaved entries to the file and makes it end there.
 func (e *entries) save(fsys vfs.FS, name string, sync bool) error {
-	if !e.loaded || e.saved == len(e.buf) && e.synced {
+	if !e.loaded || e.saved == len(e.buf) && (e.synced || !sync && e.made) {
 		return nil
 	}
 	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE)
@@ -58,7 +59,7 @@ func (e *entries) save(fsys vfs.FS, name string, sync bool) error {
 			return err
 		}
 	}
-	e.saved = len(e.buf)
+	e.saved, e.made = len(e.buf), true
 	if sync {
 		if err := f.Sync(); err != nil {
 			return err
