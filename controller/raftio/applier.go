@@ -27,7 +27,8 @@ const applyBytes = 4 << 20
 // says so, and nothing is lost by waiting for it.
 func (a *applier) advance(v *view) (more bool, err error) {
 	a.tellLeader(v)
-	if v.hasSnap && (a.next < v.start || !a.started && v.snapshot.Offset <= max(v.hw, 0)) {
+	// A snapshot at offset 0 holds the first voters and nothing for the listener.
+	if v.hasSnap && v.snapshot.Offset > 0 && (a.next < v.start || !a.started && v.snapshot.Offset <= v.hw) {
 		a.started = true
 		return true, a.load(v.snapshot)
 	}
