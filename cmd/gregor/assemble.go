@@ -25,7 +25,7 @@ const leaveTimeout = 10 * time.Second
 // running is a node at work. THE wiring is in start: what is made, in which
 // order, and who is told of what.
 type running struct {
-	log        *zap.Logger
+	log        logs
 	folders    *folders
 	controller *controller.Controller
 	listeners  *controllerServer // nil on a broker only
@@ -38,7 +38,7 @@ type running struct {
 // client ports open when everything behind them is ready. A node that cannot
 // start says one thing only, the error: warnings wait until its ports and
 // folders are its own.
-func start(ctx context.Context, node *config.Node, warnings []string, log *zap.Logger) (_ *running, err error) {
+func start(ctx context.Context, node *config.Node, warnings []string, log logs) (_ *running, err error) {
 	began := time.Now()
 	p, err := reservePorts(node)
 	if err != nil {
@@ -51,13 +51,13 @@ func start(ctx context.Context, node *config.Node, warnings []string, log *zap.L
 			r.abandon()
 		}
 	}()
-	if r.folders, err = openFolders(node, log, r.directoryFailed); err != nil {
+	if r.folders, err = openFolders(node, log.Logger, r.directoryFailed); err != nil {
 		return nil, err
 	}
 	for _, w := range warnings {
 		log.Warn(w)
 	}
-	p.tell(node, log)
+	p.tell(node, log.Logger)
 	if err = r.assemble(node, p); err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (r *running) assemble(node *config.Node, p *ports) error {
 		return err
 	}
 	o := controller.Options{
-		Raft: quorumOptions(node, r.folders, r.log, r.fail), Config: node.Values,
+		Raft: quorumOptions(node, r.folders, r.log.Named(controllerLogger), r.fail), Config: node.Values,
 		BootstrapPath: filepath.Join(node.MetadataDir, format.BootstrapFile),
 		Incarnation:   incarnation, Endpoints: endpoints(node.ControllerAdvertised),
 	}
@@ -111,7 +111,7 @@ func (r *running) assemble(node *config.Node, p *ports) error {
 		r.broker.cluster.KRaftVersion = r.controller.KRaftVersion
 	}
 	if node.Controller {
-		r.listeners, err = serveControllers(node.Values, r.controller, p, r.log)
+		r.listeners, err = serveControllers(node.Values, r.controller, p, r.log.Named(controllerLogger))
 	}
 	return err
 }

@@ -40,8 +40,8 @@ type brokerRole struct {
 }
 
 // newBroker makes the rooms from the bottom up. dial reaches a controller.
-func newBroker(node *config.Node, log *zap.Logger, f *folders, dial func(context.Context, ids.NodeID) (forward.Peer, error)) (*brokerRole, error) {
-	v := node.Values
+func newBroker(node *config.Node, l logs, f *folders, dial func(context.Context, ids.NodeID) (forward.Peer, error)) (*brokerRole, error) {
+	v, log := node.Values, l.Named(brokerLogger)
 	b := &brokerRole{node: node, log: log, folders: f, values: v}
 	b.replicas = replica.New(replica.Options{Node: node.ID, FS: vfs.OS, Logs: f.logs, Clock: nowMs, Broker: v, Logger: log})
 	b.groups = coord.NewGroups(b.replicas, v, log)
@@ -52,7 +52,7 @@ func newBroker(node *config.Node, log *zap.Logger, f *folders, dial func(context
 	if b.lifecycle, err = b.newLifecycle(); err != nil {
 		return nil, err
 	}
-	b.handler, err = b.newHandler()
+	b.handler, err = b.newHandler(l.levels)
 	b.server = conn.NewServer(conn.Options{Logger: log, RequestBytes: v.Long("queued.max.request.bytes")})
 	return b, err
 }
@@ -94,7 +94,7 @@ func endpoints(list []configs.Endpoint) []image.Endpoint {
 	return out
 }
 
-func (b *brokerRole) newHandler() (*api.Server, error) {
+func (b *brokerRole) newHandler(levels *api.LogLevels) (*api.Server, error) {
 	v := b.node.Values
 	alive := func() int { return b.replicas.Image().Cluster.Brokers() }
 	return api.New(api.Parts{
@@ -106,7 +106,7 @@ func (b *brokerRole) newHandler() (*api.Server, error) {
 			ms(v.Int("request.timeout.ms")), b.log),
 		Cluster: b.cluster, Config: b.config, Forward: b.forward,
 		Topics: forward.NewTopicCreator(b.forward, func(topic string) forward.TopicSpec { return forward.SpecOf(b.config.Now(), topic) }, alive, b.log),
-		Groups: b.groups,
+		Groups: b.groups, Loggers: levels,
 	})
 }
 

@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/gregorbroker/gregor/broker/api"
 )
 
 // logOptions are the flags that every command which runs a node has.
@@ -18,11 +20,24 @@ func (o *logOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.level, "log-level", "info", "debug, info, warn or error")
 }
 
+// The loggers that a node has besides root: their levels can be altered while
+// it runs (kafka-configs --entity-type broker-loggers).
+const (
+	controllerLogger = "controller"
+	brokerLogger     = "broker"
+)
+
+// logs is the node's log and the levels it is held to.
+type logs struct {
+	*zap.Logger
+	levels *api.LogLevels
+}
+
 // logger writes one line a state change to w.
-func (o logOptions) logger(w io.Writer) (*zap.Logger, error) {
+func (o logOptions) logger(w io.Writer) (logs, error) {
 	level, err := zapcore.ParseLevel(o.level)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("--log-level %q: write debug, info, warn or error", o.level)}
+		return logs{}, usageError{fmt.Errorf("--log-level %q: write debug, info, warn or error", o.level)}
 	}
 	cfg := zap.NewProductionEncoderConfig()
 	cfg.EncodeTime = func(t time.Time, e zapcore.PrimitiveArrayEncoder) {
@@ -37,7 +52,9 @@ func (o logOptions) logger(w io.Writer) (*zap.Logger, error) {
 	case "json":
 		enc = zapcore.NewJSONEncoder(cfg)
 	default:
-		return nil, usageError{fmt.Errorf("--log-format %q: write text or json", o.format)}
+		return logs{}, usageError{fmt.Errorf("--log-format %q: write text or json", o.format)}
 	}
-	return zap.New(zapcore.NewCore(enc, zapcore.Lock(zapcore.AddSync(w)), level)), nil
+	levels := api.NewLogLevels(level, controllerLogger, brokerLogger)
+	core := zapcore.NewCore(enc, zapcore.Lock(zapcore.AddSync(w)), zapcore.DebugLevel)
+	return logs{zap.New(levels.Wrap(core)), levels}, nil
 }

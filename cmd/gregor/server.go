@@ -16,7 +16,7 @@ import (
 
 func newServerCommand() *cobra.Command {
 	var overrides []string
-	logs := logOptions{}
+	opts := logOptions{}
 	cmd := &cobra.Command{
 		Use:   "server FILE [--override key=value]...",
 		Short: "Run a node as server.properties says",
@@ -27,7 +27,7 @@ func newServerCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			log, err := logs.logger(cmd.OutOrStdout())
+			log, err := opts.logger(cmd.OutOrStdout())
 			if err != nil {
 				return err
 			}
@@ -46,13 +46,13 @@ func newServerCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringArrayVar(&overrides, "override", nil, "`key=value`: a property to set instead of the file's; may be given several times")
-	logs.register(cmd.Flags())
+	opts.register(cmd.Flags())
 	return cmd
 }
 
 // serve runs the node until it is told to stop (SIGTERM, SIGINT) or can't go
 // on. A second signal ends the process at once.
-func serve(ctx context.Context, node *config.Node, warnings []string, log *zap.Logger) error {
+func serve(ctx context.Context, node *config.Node, warnings []string, log logs) error {
 	if ctx == nil {
 		ctx = context.Background()
 	}
