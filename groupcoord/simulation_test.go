@@ -220,10 +220,10 @@ func (f *fleet) leave(c *consumer) {
 	r := kmsg.NewPtrLeaveGroupRequest()
 	r.Version, r.Group = 5, "g"
 	r.Members = []kmsg.LeaveGroupRequestMember{{MemberID: c.member, InstanceID: c.instance}}
+	c.life++
 	if c.member != "" {
 		f.h.svc.LeaveGroup(r, func(*kmsg.LeaveGroupResponse) {})
 	}
-	c.life++
 	for i := range f.consumers {
 		if f.consumers[i] == c {
 			f.consumers = append(f.consumers[:i], f.consumers[i+1:]...)
@@ -280,12 +280,13 @@ func (f *fleet) settle() {
 	if !f.leading {
 		f.lead()
 	}
+	synctest.Wait()
 	rounds := 0
 	for ; rounds < 100 && !f.settled(); rounds++ {
 		for _, c := range f.consumers {
 			f.act(c)
+			synctest.Wait()
 		}
-		synctest.Wait()
 		f.h.clock.Advance(1000)
 		synctest.Wait()
 		f.checkOwners()
