@@ -13,8 +13,10 @@
 //
 // A connection costs one goroutine and a peek buffer of 512 bytes while it is
 // idle. Replies that are ready when Handle returns are written by the reader
-// itself, which saves a goroutine switch; replies that become ready later are
-// written by a goroutine that lives only while there is something to write.
+// itself, which saves a goroutine switch. A small reply with regions that
+// becomes ready later is written where it was made, as far as the socket takes
+// it without waiting; everything else by a goroutine that lives only while there
+// is something to write.
 //
 // # Invariants
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/gregorbroker/gregor/protocol/apikey"
@@ -201,5 +202,10 @@ func midFrame(err error, have int) error {
 
 // peerIsGone tells whether err only says that the peer closed the connection.
 func peerIsGone(err error) bool {
-	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errCondemned)
+	for _, e := range []error{nil, io.EOF, io.ErrClosedPipe, net.ErrClosed, errCondemned, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
