@@ -23,6 +23,8 @@ import (
 //	change N add=M | remove=M                  the administrator asks node N
 //	stop N                                     orderly shutdown begins
 //	snapshot N                                 node N snapshots what is committed and drops the log below
+//	upgrade N                                  kraft.version 1 is asked for at node N
+//	pass N ms=…                                time passes on node N, whose fetches are answered
 //	status                                     what each node is and has
 func TestTranscripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -118,11 +120,31 @@ func (h *harness) command(t *testing.T, d *datadriven.TestData) {
 		h.settle(n)
 	case "snapshot":
 		h.snapshot(n)
+	case "upgrade":
+		last, code, why := n.core.UpgradeKRaft(n.core.hard.Epoch, 1, false)
+		h.printf("%d: upgrade, last offset %d, error %d %s\n", n.id, last, code, why)
+		h.settle(n)
+	case "pass":
+		for end := n.now + int64(arg("ms", 0)); n.now < end; n.now += 400 {
+			h.quiet(n)
+		}
 	case "status":
 		h.status()
 	default:
 		t.Fatalf("no command %s", d.Cmd)
 	}
+}
+
+// quiet lets a follower fetch, unseen, so that its fetch timeout does not end.
+func (h *harness) quiet(n *testNode) {
+	out := h.out.String()
+	n.core.Tick(n.now)
+	h.settle(n)
+	if f, ok := n.core.role.(*follower); ok {
+		f.fetchDeadline = n.now + n.cfg.FetchTimeout
+	}
+	h.out.Reset()
+	h.out.WriteString(out)
 }
 
 func dirOf(id ids.NodeID) ids.DirectoryID { return ids.DirectoryID{15: byte(id + 100)} }

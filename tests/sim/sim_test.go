@@ -13,7 +13,7 @@ import (
 var (
 	seed     = flag.Uint64("seed", 0, "run this seed only, with its log")
 	messages = flag.Bool("messages", false, "with -seed: log messages too")
-	seeds    = flag.Uint64("seeds", 1000, "number of seeds")
+	seeds    = flag.Uint64("seeds", 5000, "number of seeds; a tenth of it with -short")
 	mutant   = flag.Uint64("mutant", 0, "with -seed: the errors to switch on")
 )
 
@@ -44,6 +44,9 @@ func TestQuorumSurvivesFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		return
+	}
+	if testing.Short() {
+		*seeds /= 10
 	}
 	var events, committed, leaders atomic.Int64
 	each(*seeds, func(s uint64) bool {
