@@ -47,9 +47,9 @@ type change struct {
 
 // newChange starts from the partition as it is. live says which brokers may
 // lead; the replica's directory must be online too.
-func (e *Env) newChange(topic *image.Topic, p *image.Partition, live func(ids.NodeID) bool) *change {
+func (e *Env) newChange(p *image.Partition, minISR int, live func(ids.NodeID) bool) *change {
 	return &change{
-		p: p, mv: e.mv(), minISR: e.minISR(topic), elrEnabled: e.elr(), isr: p.ISR, elr: p.ELR,
+		p: p, mv: e.mv(), minISR: minISR, elrEnabled: e.elr(), isr: p.ISR, elr: p.ELR,
 		acceptable: func(id ids.NodeID) bool { return live(id) && e.replicaOnline(p, id) },
 	}
 }

@@ -29,30 +29,31 @@ func (e *Env) shiftLeaders(d *Decision, s shift, which func(*image.Partition) bo
 		return id != s.leaves && id != s.lost && (id == s.joins || e.active(id))
 	}
 	e.Image.Topics.Each(func(t *image.Topic) bool {
-		mayLose, known := false, false
+		how, minISR := online, 0 // found out when the first partition is met
 		for i, p := range t.Partitions {
 			if !which(p) {
 				continue
 			}
-			if !known {
-				mayLose, known = e.uncleanElection(t.Name), true
+			if minISR == 0 {
+				minISR = e.minISR(t)
+				if e.uncleanElection(t.Name) {
+					how = unclean
+				}
 			}
-			e.shiftLeader(d, s, live, t, int32(i), mayLose)
+			c := e.newChange(p, minISR, live)
+			c.election = how
+			e.shiftLeader(d, s, c, t.ID, int32(i))
 		}
 		return true
 	})
 }
 
-func (e *Env) shiftLeader(d *Decision, s shift, live func(ids.NodeID) bool, t *image.Topic, index int32, mayLose bool) {
-	c := e.newChange(t, t.Partitions[index], live)
-	if mayLose {
-		c.election = unclean
-	}
+func (e *Env) shiftLeader(d *Decision, s shift, c *change, topic ids.TopicID, index int32) {
 	if s.lost != ids.NoNode {
 		c.lost = []ids.NodeID{s.lost}
 	}
 	c.isr = without(without(c.isr, s.leaves), s.lost)
-	if r := c.record(t.ID, index); r != nil {
+	if r := c.record(topic, index); r != nil {
 		d.add(r, e.mv().PartitionVersion())
 	}
 }

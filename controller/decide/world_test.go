@@ -297,3 +297,28 @@ func BenchmarkCreate100TopicsOf10(b *testing.B) {
 		checkReplays(e, d)
 	}
 }
+
+// BenchmarkRestart is a broker that leads 100,000 partitions and comes back
+// after kill -9: its registration and the heartbeat that unfences it.
+func BenchmarkRestart(b *testing.B) {
+	e := kafkaLike(b)
+	for i := range 100 {
+		req := kmsg.NewPtrCreateTopicsRequest()
+		for j := range 10 {
+			req.Topics = append(req.Topics, topic(fmt.Sprintf("topic-%d-%d", i, j), 100, 1))
+		}
+		d, err := CreateTopics(e, req)
+		if err != nil {
+			b.Fatal(err)
+		}
+		e.apply(b, d)
+	}
+	incarnation := byte(1)
+	for b.Loop() {
+		incarnation++
+		e.join(b, 1, incarnation)
+	}
+	if p := e.Image.Topics.ByName("topic-3-3").Partition(99); p.Leader != 1 {
+		b.Fatalf("%+v", p)
+	}
+}
