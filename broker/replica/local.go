@@ -128,29 +128,40 @@ func (p *Partition) publishLocked(log *partlog.Log, txnChanged bool) (stableMove
 	return stable > was
 }
 
-// assign follows the metadata and tells who waits. It returns the transition
-// for the leadership hooks.
+// assign follows the metadata and tells who waits: a replica that leaves the
+// ISR may have held the high watermark back. It returns the transition for the
+// leadership hooks.
 func (p *Partition) assign(reg *image.Partition) (transition, error) {
 	p.mu.Lock()
 	t := p.core.assign(reg)
 	r := p.core.role
 	p.role.Store(&r)
-	log := p.log.Load()
-	var err error
-	if log != nil && r.leads {
-		if t.newEpoch || t.began {
-			err = beginEpoch(log, r.epoch)
-		}
-		p.core.advance()
-		p.publishLocked(log, true)
-	}
+	moved, err := p.leadLocked(t)
+	hw := p.core.highWatermark
 	due := p.dueLocked(t.ended) // a new epoch of the same leader changes nothing for its log
 	p.mu.Unlock()
 	due.tell()
-	if t.began || t.ended || t.newEpoch {
+	if moved || t.began || t.ended || t.newEpoch {
 		p.Waiters.WakeAll()
 	}
+	if f := p.topic.onHighWatermark; f != nil && moved {
+		f(p.index, hw)
+	}
 	return t, err
+}
+
+// leadLocked brings a log that is open up to its leader's new role.
+func (p *Partition) leadLocked(t transition) (moved bool, err error) {
+	log := p.log.Load()
+	if log == nil || !p.core.role.leads {
+		return false, nil
+	}
+	if t.newEpoch || t.began {
+		err = beginEpoch(log, p.core.role.epoch)
+	}
+	moved = p.core.advance()
+	p.publishLocked(log, true)
+	return moved, err
 }
 
 // retire ends the partition's life here; whoever waits is told.

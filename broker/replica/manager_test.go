@@ -195,6 +195,8 @@ func TestLifeOfAPartition(t *testing.T) {
 // fails it, the end of that replica's membership completes it.
 func TestAppendsWaitForTheISR(t *testing.T) {
 	w := newWorld(t)
+	var marks []ids.Offset
+	w.m.OnHighWatermark("t", func(_ int32, hw ids.Offset) { marks = append(marks, hw) })
 	w.create("t", 1, 1, 1, 2)
 	var results []AppendResult
 	wait := func() {
@@ -217,8 +219,8 @@ func TestAppendsWaitForTheISR(t *testing.T) {
 		t.Fatalf("after the ISR shrank: %+v", results)
 	}
 	_, hw, _, _ := w.m.Offsets(tp("t", 0))
-	if hw != 5 {
-		t.Fatalf("high watermark %d", hw)
+	if hw != 5 || !slices.Equal(marks, []ids.Offset{5}) {
+		t.Fatalf("high watermark %d, told %v", hw, marks)
 	}
 	w.lead("t", 1, 1, 1, 2)
 	results = nil
