@@ -1,6 +1,9 @@
 package raft
 
-import "github.com/gregorbroker/gregor/protocol/ids"
+import (
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/protocol/invariant"
+)
 
 // candidate raised the epoch, voted for itself and asks for votes.
 type candidate struct {
@@ -25,6 +28,7 @@ func (s *candidate) poll(c *Core, now int64) int64 {
 		return never
 	}
 	if now >= s.deadline {
+		invariant.Sometimes(len(s.votes.rejected) > 0, "raft: a vote is split")
 		// A lost election waits here too, so that candidates that split the vote part by their timeouts.
 		c.becomeProspective("election timeout", now)
 		return now

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/protocol/invariant"
 )
 
 // Changes of the voter set (KIP-853). The set in force is the latest in the log,
@@ -171,13 +172,16 @@ func (l *leader) storeUpdate(c *Core, v Voter, kraft int16) Code {
 // changesCommitted ends the changes below the new high watermark.
 func (l *leader) changesCommitted(c *Core, now int64) {
 	if a := l.adding; a != nil && a.appended && c.hw > a.last {
+		invariant.Sometimes(true, "raft: a voter is added")
 		l.endAdd(c, None, "")
 	}
 	if r := l.removing; r != nil && c.hw > r.last {
+		invariant.Sometimes(true, "raft: a voter is removed")
 		l.endRemove(c, None, "")
 	}
 	if c.committedVoters() && !c.log.lastVoters().Contains(c.cfg.Self) {
 		l.resign = "the committed voter set does not have it"
+		invariant.Sometimes(true, "raft: a leader removed itself")
 	}
 }
 

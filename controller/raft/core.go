@@ -73,6 +73,7 @@ func (c *Core) start(now int64) {
 		return
 	case c.hard.Leader == self.ID:
 		c.becomeResigned(nil, "led this epoch before the restart", now)
+		invariant.Sometimes(true, "raft: a former leader restarts")
 	case c.hard.Leader >= 0:
 		if v, ok := c.log.lastVoters().Get(c.hard.Leader); ok && len(v.Endpoints) > 0 {
 			c.becomeFollower(c.hard.Epoch, c.hard.Leader, v.Endpoints, "as before the restart", now)

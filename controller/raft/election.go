@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/protocol/invariant"
 )
 
 // votes counts one election, or one round of pre-votes, among the voters in
@@ -74,6 +75,7 @@ func (c *Core) stepVote(r VoteRequest, now int64) VoteReply {
 		c.becomeUnattached(r.Epoch, ids.NoNode, "asked for a vote in a higher epoch", now)
 	}
 	if !c.isSelf(r.Voter) {
+		invariant.Sometimes(true, "raft: a node is asked for the vote of its lost disk")
 		return no(InvalidVoterKey)
 	}
 	upToDate := !r.Last.Less(c.log.last()) || c.mutant(MutantVoteForShortLog)

@@ -122,6 +122,7 @@ func (c *Core) fetchRequest() FetchRequest {
 // lets one follower notice after the others did, so that it gets their pre-votes.
 func (s *follower) suspect(c *Core, now int64) {
 	s.fetched = false
+	invariant.Sometimes(true, "raft: the leader's port refuses")
 	s.fetchDeadline = min(s.fetchDeadline, now+suspectMin+c.cfg.Rand.Int64N(suspectSpread))
 }
 
@@ -182,6 +183,7 @@ func (c *Core) truncate(leader ids.OffsetAndEpoch) bool {
 	if at < c.log.End {
 		c.log.truncateTo(at)
 		c.out.ops = append(c.out.ops, LogOp{Truncate: &at})
+		invariant.Sometimes(true, "raft: a follower truncates")
 		c.note("truncated to %d, where the leader's epoch %d ends at %d", at, leader.Epoch, leader.Offset)
 	}
 	return true
@@ -237,6 +239,7 @@ func (c *Core) SnapshotInstalled(s *SnapshotState, now int64) {
 		invariant.Check(!leads, "node %v: a leader loads a snapshot", c.cfg.Self)
 		invariant.Check(s.ID.Offset > c.hw, "node %v: snapshot %v below the high watermark %d", c.cfg.Self, s.ID, c.hw)
 		c.log.install(*s)
+		invariant.Sometimes(true, "raft: a follower installs a snapshot")
 		c.stable = c.log.End
 		c.setHW(s.ID.Offset)
 	}

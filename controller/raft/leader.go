@@ -106,6 +106,7 @@ func (l *leader) poll(c *Core, now int64) int64 {
 		c.becomeResigned(l.successors(c), l.resign, now)
 		return now
 	case check && now >= l.checkDeadline:
+		invariant.Sometimes(true, "raft: check-quorum ends a leadership")
 		c.becomeResigned(l.successors(c), "no majority of the voters fetched in time", now)
 		return now
 	}

@@ -1,6 +1,9 @@
 package raft
 
-import "github.com/gregorbroker/gregor/protocol/ids"
+import (
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/protocol/invariant"
+)
 
 // prospective asks the voters whether they would vote for it, without raising the
 // epoch, so that a node that is merely cut off disturbs nobody (KIP-996). It
@@ -38,6 +41,7 @@ func (s *prospective) poll(c *Core, now int64) int64 {
 // lose goes back to where it came from.
 func (s *prospective) lose(c *Core, why string, now int64) {
 	if s.leader >= 0 && len(s.at) > 0 {
+		invariant.Sometimes(true, "raft: a lost pre-vote leads back to the leader")
 		c.becomeFollower(c.hard.Epoch, s.leader, s.at, why, now)
 		return
 	}

@@ -134,6 +134,7 @@ func (c *Core) becomeCandidate(why string, now int64) {
 	c.setElection(c.hard.Epoch+1, ids.NoNode, c.cfg.Self)
 	s := &candidate{votes: newVotes(c), deadline: c.randomElection(now)}
 	c.enter(s, why)
+	invariant.Sometimes(!c.IsVoter(), "raft: a node campaigns whose removal is not committed")
 	if s.votes.won() {
 		c.becomeLeader(now)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/gregorbroker/gregor/controller/raft"
 	"github.com/gregorbroker/gregor/controller/raftio"
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/protocol/invariant"
 	"github.com/gregorbroker/gregor/storage/vfs"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -103,6 +104,7 @@ func (n *node) run(what string, f func(now int64) error) {
 			fail("node %d: %s: %v", n.id, what, err)
 		}
 		n.w.tell("n%d loses power while it writes", n.id)
+		invariant.Sometimes(true, "sim: the power goes in the middle of a write")
 		n.stop(n.fs.clone)
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gregorbroker/gregor/controller/raft"
+	"github.com/gregorbroker/gregor/protocol/invariant"
 )
 
 var (
@@ -16,6 +17,15 @@ var (
 	seeds    = flag.Uint64("seeds", 5000, "number of seeds; a tenth of it with -short")
 	mutant   = flag.Uint64("mutant", 0, "with -seed: the errors to switch on")
 )
+
+// rare are the states that the faults are there for.
+var rare = []string{
+	"raft: a follower truncates", "raft: a follower installs a snapshot", "raft: the leader's port refuses",
+	"raft: a lost pre-vote leads back to the leader", "raft: a vote is split", "raft: check-quorum ends a leadership",
+	"raft: a voter is added", "raft: a voter is removed", "raft: a leader removed itself",
+	"raft: a node campaigns whose removal is not committed", "raft: a former leader restarts",
+	"raft: a node is asked for the vote of its lost disk", "sim: the power goes in the middle of a write",
+}
 
 // each runs seeds from 1 on, on all processors, until do returns false or n are done.
 func each(n uint64, do func(seed uint64) bool) {
@@ -65,6 +75,11 @@ func TestQuorumSurvivesFaults(t *testing.T) {
 		}
 		return true
 	})
+	for _, state := range rare {
+		if invariant.Reached()[state] == 0 {
+			t.Errorf("never reached: %s", state)
+		}
+	}
 	t.Logf("%d seeds: %d events, %d leaders, %d records committed", *seeds, events.Load(), leaders.Load(), committed.Load())
 }
 
