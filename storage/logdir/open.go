@@ -53,6 +53,8 @@ type Dir struct {
 	full  atomic.Bool
 	dirty atomic.Bool // a partition could not be closed cleanly: no mark for this directory
 
+	partitions atomic.Int64 // that lie or will lie here
+
 	failMu sync.Mutex
 	failed error
 
@@ -191,6 +193,7 @@ func (s *Set) list(d *Dir) error {
 				return fmt.Errorf("%s lies in %s and in %s", tp, other.Path, d.Path)
 			}
 			s.found[tp] = d
+			d.partitions.Add(1)
 		case deleteSuffix:
 			s.trash = append(s.trash, trash{d, d.Path + "/" + e.Name, 0})
 		case futureSuffix:

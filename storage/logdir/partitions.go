@@ -41,18 +41,9 @@ func (s *Set) Found() []Found {
 // Emptiest is the directory with the fewest partitions, as Kafka places new
 // ones; nil when all are offline.
 func (s *Set) Emptiest() *Dir {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	count := map[*Dir]int{}
-	for _, e := range s.logs {
-		count[e.dir]++
-	}
-	for _, d := range s.found {
-		count[d]++
-	}
 	var best *Dir
 	for _, d := range s.Dirs() {
-		if best == nil || count[d] < count[best] {
+		if best == nil || d.partitions.Load() < best.partitions.Load() {
 			best = d
 		}
 	}
@@ -83,8 +74,10 @@ func (s *Set) OpenPartition(tp ids.TopicPartition, id ids.TopicID, dir *Dir, c *
 	if err := dir.Err(); err != nil {
 		return nil, nil, fmt.Errorf("partition %s: %w", tp, err)
 	}
+	var has ids.TopicID
 	if lies != nil {
-		has, err := partlog.ReadMetadata(dir.fs, dir.Path+"/"+tp.String())
+		var err error
+		has, err = partlog.ReadMetadata(dir.fs, dir.Path+"/"+tp.String())
 		if err != nil {
 			s.FailDir(dir, err)
 			return nil, nil, fmt.Errorf("partition %s: %w", tp, err)
@@ -93,10 +86,10 @@ func (s *Set) OpenPartition(tp ids.TopicPartition, id ids.TopicID, dir *Dir, c *
 			if err := s.MarkStray(tp); err != nil {
 				return nil, nil, err
 			}
-			lies = nil
+			lies, has = nil, ids.TopicID{}
 		}
 	}
-	log, err := s.openIn(dir, tp, id, c, lies != nil)
+	log, err := s.openIn(dir, tp, id, has, c, lies != nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -107,13 +100,16 @@ func (s *Set) OpenPartition(tp ids.TopicPartition, id ids.TopicID, dir *Dir, c *
 		return e.log, e.dir, nil
 	}
 	s.logs[tp] = &entry{log, dir}
+	if s.found[tp] == nil {
+		dir.partitions.Add(1)
+	}
 	delete(s.found, tp)
 	return log, dir, nil
 }
 
-func (s *Set) openIn(d *Dir, tp ids.TopicPartition, id ids.TopicID, c *partlog.Config, lies bool) (*partlog.Log, error) {
+func (s *Set) openIn(d *Dir, tp ids.TopicPartition, id, onDisk ids.TopicID, c *partlog.Config, lies bool) (*partlog.Log, error) {
 	o := partlog.Options{
-		FS: d.fs, Dir: d.Path + "/" + tp.String(), TP: tp, TopicID: id, Config: c, Env: s.o.Env, Full: &d.full,
+		FS: d.fs, Dir: d.Path + "/" + tp.String(), TP: tp, TopicID: id, OnDisk: onDisk, Config: c, Env: s.o.Env, Full: &d.full,
 		Lowered: func() error { return s.checkpointRecovery(d) },
 		Failed:  func(err error) { s.FailDir(d, err) },
 	}
@@ -174,6 +170,7 @@ func (s *Set) putAside(tp ids.TopicPartition, suffix string) error {
 	if d == nil {
 		return fmt.Errorf("partition %s: %w", tp, ErrUnknownPartition)
 	}
+	d.partitions.Add(-1)
 	to := d.Path + "/" + renamed(tp, suffix)
 	if err := errors.Join(s.moveAside(e, d, tp, to), d.forgetCleaner(tp)); err != nil {
 		s.FailDir(d, err)

@@ -16,7 +16,7 @@ const (
 	// restAfterMs without use, a log is flushed and its files are closed.
 	restAfterMs = 30000
 	// restsPerTick bounds the syncs that one Tick spends on idle logs.
-	restsPerTick = 50
+	restsPerTick = 20
 )
 
 // ioFailure tells a failing disk from damage to one partition and from misuse.

@@ -59,6 +59,7 @@ type Options struct {
 	Dir     string // the partition's directory
 	TP      ids.TopicPartition
 	TopicID ids.TopicID // zero = unknown; written to partition.metadata with the first file
+	OnDisk  ids.TopicID // what the caller read in partition.metadata, if it did
 	Config  *Config
 	Env     *Env // shared by all logs of a process
 

@@ -192,6 +192,11 @@ func (l *Log) rest() error {
 		l.prods = nil
 	}
 	for _, s := range l.segs {
+		if s.Behind {
+			if err := s.Activate(l.config.Load().IndexIntervalBytes); err != nil {
+				return l.fail("save an index", err)
+			}
+		}
 		if err := saveForRest(s); err != nil {
 			return l.fail("save an index", err)
 		}
@@ -315,6 +320,11 @@ func (l *Log) closeCleanly() error {
 		}
 	}
 	for _, s := range l.segs {
+		if s.Behind {
+			if err := s.Activate(l.config.Load().IndexIntervalBytes); err != nil {
+				return l.fail("close", err)
+			}
+		}
 		if !s.Hot() {
 			continue
 		}

@@ -45,7 +45,7 @@ func Open(o Options) (*Log, error) {
 }
 
 func (l *Log) load(names []vfs.Entry, o Options) error {
-	logs, err := l.sortNames(names)
+	logs, err := l.sortNames(names, o.OnDisk)
 	if err != nil {
 		return err
 	}
@@ -84,8 +84,9 @@ func (l *Log) load(names []vfs.Entry, o Options) error {
 	return l.dropSnapshots(func(off ids.Offset) bool { return off > l.end })
 }
 
-// sortNames removes leftovers and returns the bases of the segments.
-func (l *Log) sortNames(names []vfs.Entry) (logs []ids.Offset, err error) {
+// sortNames removes leftovers and returns the bases of the segments. onDisk is
+// the topic id in partition.metadata, if the caller has read it.
+func (l *Log) sortNames(names []vfs.Entry, onDisk ids.TopicID) (logs []ids.Offset, err error) {
 	have := map[string]bool{}
 	if names, err = l.finishSwaps(names); err != nil {
 		return nil, err
@@ -94,6 +95,10 @@ func (l *Log) sortNames(names []vfs.Entry) (logs []ids.Offset, err error) {
 		base, suffix, ok := splitName(e.Name)
 		switch {
 		case e.Name == MetadataFile:
+			if !onDisk.IsZero() {
+				l.idKnown = onDisk == l.topicID
+				continue
+			}
 			id, err := ReadMetadata(l.dir.FS, l.dir.Path)
 			if err != nil {
 				return nil, err
@@ -171,7 +176,9 @@ func (l *Log) findEnd(checkpoint ids.Offset) error {
 	}
 	l.end = last.Base
 	if size > 0 {
-		if l.end, err = last.End(l.Config().IndexIntervalBytes); err != nil {
+		l.end, err = last.End(l.Config().IndexIntervalBytes)
+		last.Cool()
+		if err != nil {
 			return l.recover(checkpoint)
 		}
 	}
@@ -209,11 +216,10 @@ func (l *Log) recover(point ids.Offset) error {
 		end = max(r.Next, s.Base)
 		if r.Cause != nil {
 			l.warn("the tail of the log is cut off", r.Cause)
+			s.Cool()
 			return l.endAt(i+1, end, point)
 		}
-		if i+1 < len(l.segs) {
-			s.Cool()
-		}
+		s.Cool() // thousands of logs are opened before one is used
 	}
 	return l.endAt(len(l.segs), end, point)
 }

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -146,14 +147,14 @@ func (s *Segment) keepFlushedIndex(size int64, flushed ids.Offset) (int64, error
 		return 0, nil
 	}
 	h := s.hot
-	h.index = entries{buf: b[:n:n], loaded: true}
+	h.index = entries{buf: b[:n:n], saved: n, loaded: true, made: n == len(b)}
 	last := OffsetIndex(h.index.buf).At(s.Base, n/offsetEntry-1)
 	t, err := readIndexFile(s.dir.FS, s.name(TimeSuffix))
 	if err != nil {
 		return 0, err
 	}
 	tn := TimeIndex(t).valid(s.Base, last.Offset+1)
-	h.times = entries{buf: t[:tn:tn], loaded: true}
+	h.times = entries{buf: t[:tn:tn], saved: tn, loaded: true, made: tn == len(t)}
 	h.last = last.Position
 	s.max, _ = TimeIndex(h.times.buf).Last(s.Base)
 	return last.Position, nil
@@ -171,7 +172,24 @@ func (s *Segment) finishRecovery(good, end int64, next ids.Offset) error {
 		return err
 	}
 	s.seal()
+	indexFits, err1 := s.begins(s.hot.index.buf, IndexSuffix)
+	timesFit, err2 := s.begins(s.hot.times.buf, TimeSuffix)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	if good == end && indexFits && timesFit {
+		// What the files hold is true, if not all. Writing the rest now is most of
+		// what opening many small logs would cost.
+		s.Behind = true
+		return nil
+	}
 	return s.Save(true, false)
+}
+
+// begins tells whether entries begin with what the index file holds.
+func (s *Segment) begins(entries []byte, suffix string) (bool, error) {
+	b, err := readIndexFile(s.dir.FS, s.name(suffix))
+	return bytes.HasPrefix(entries, b), err
 }
 
 // cutTxns removes aborted transactions whose marker is not below next, and a torn tail.

@@ -79,6 +79,7 @@ type Segment struct {
 	Created int64 // ms, when the segment was made or opened: rolling counts on it without timestamps
 	// Active and Used belong to the owner: prepared for appends; read since the last look.
 	Active, Used bool
+	Behind       bool // the index files lack entries that the log has: a clean close must save them
 	hot          *hot
 }
 
@@ -392,6 +393,9 @@ func (s *Segment) Save(sync, sealed bool) error {
 	h := s.hot
 	if h == nil {
 		return nil
+	}
+	if sync {
+		s.Behind = false
 	}
 	if sealed && h.times.loaded && s.max.Timestamp != unknown {
 		s.seal()

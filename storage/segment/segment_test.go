@@ -144,6 +144,9 @@ func TestRecoverRebuildsTheSameIndexes(t *testing.T) {
 			if want := ids.Offset(cut / batchSize * 2); got.Next != want || (got.Cause == nil) != (cut%batchSize == 0) {
 				t.Fatalf("cut at %d: ends at %d, want %d (%v)", cut, got.Next, want, got.Cause)
 			}
+			if err := r.Save(true, true); err != nil {
+				t.Fatal(err)
+			}
 			if now := files(t, d); len(whole[IndexSuffix]) < len(now[IndexSuffix]) || whole[IndexSuffix][:len(now[IndexSuffix])] != now[IndexSuffix] {
 				t.Fatalf("cut at %d: another index", cut)
 			}
@@ -153,6 +156,9 @@ func TestRecoverRebuildsTheSameIndexes(t *testing.T) {
 		}
 		r := Existing(d, 0, 1)
 		if _, err := r.Recover(RecoverOptions{Interval: 500, Flushed: flushed, Epoch: ids.NoEpoch}); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Save(true, true); err != nil {
 			t.Fatal(err)
 		}
 		if now := files(t, d); now[IndexSuffix] != whole[IndexSuffix] || now[TimeSuffix] != whole[TimeSuffix] {
