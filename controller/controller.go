@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"math/rand/v2"
 	"time"
 
 	"go.uber.org/zap"
@@ -69,6 +70,9 @@ func New(o Options) (*Controller, error) {
 	}
 	if o.Raft.Clock == nil {
 		o.Raft.Clock = time.Now
+	}
+	if o.Raft.Seed == 0 { // drawn: a process that draws what another drew makes its topic ids again
+		o.Raft.Seed = rand.Uint64()
 	}
 	c := &Controller{o: o}
 	if o.Raft.CanBeVoter {

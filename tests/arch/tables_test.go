@@ -55,6 +55,7 @@ var answered = []string{"broker/replica", "broker/fetchsession", "storage/partlo
 var unanswered = map[string]string{
 	"partlog.ErrOutOfOrder": "of a follower's append, which no client makes",
 	"partlog.ErrMetadata":   "found while a log is opened: the partition is offline then",
+	"partlog.ErrChanged":    "the cleaner's, which no client calls",
 	"producers.ErrSnapshot": "found while a log is opened: the state is rebuilt from the log then",
 }
 
