@@ -74,22 +74,27 @@ func (s *Service) fetchGroup(g *kmsg.OffsetFetchRequestGroup, req *kmsg.OffsetFe
 		done)
 }
 
-// splitFetch names the topics of a request by id and parts those that there are
-// not, with their answers.
+// splitFetch gives topics their names and ids, whichever the version does not
+// have, and parts those that there are not, with their answers. By name the id
+// is the topic's of today: an offset of a topic that was deleted since, and made
+// anew, is none of its own.
 func (s *Service) splitFetch(g *kmsg.OffsetFetchRequestGroup, version int16) (*kmsg.OffsetFetchRequestGroup, []kmsg.OffsetFetchResponseGroupTopic) {
-	if version < fetchByTopicID || g.Topics == nil {
+	if g.Topics == nil {
 		return g, nil
 	}
 	known := *g
 	known.Topics = make([]kmsg.OffsetFetchRequestGroupTopic, 0, len(g.Topics))
 	var unknown []kmsg.OffsetFetchResponseGroupTopic
 	for _, t := range g.Topics {
-		name, ok := s.topics.NameOf(ids.TopicID(t.TopicID))
-		if !ok {
+		if version < fetchByTopicID {
+			id, _ := s.topics.IDOf(t.Topic)
+			t.TopicID = id
+		} else if name, ok := s.topics.NameOf(ids.TopicID(t.TopicID)); ok {
+			t.Topic = name
+		} else {
 			unknown = append(unknown, refuseFetch(&t, kerr.UnknownTopicID.Code))
 			continue
 		}
-		t.Topic = name
 		known.Topics = append(known.Topics, t)
 	}
 	return &known, unknown

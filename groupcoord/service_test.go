@@ -191,6 +191,9 @@ func TestTopicsByID(t *testing.T) {
 		if p := ask(h.svc.OffsetFetch, f).Groups[0].Topics[0].Partitions[0]; p.Offset != -1 {
 			t.Fatalf("the new topic has the old one's offset: %+v", p)
 		}
+		if p := ask(h.svc.OffsetFetch, fetchOf("g", 9, "t", 0)).Groups[0].Topics[0].Partitions[0]; p.Offset != -1 {
+			t.Fatalf("the new topic has the old one's offset, by name: %+v", p)
+		}
 		h.svc.TopicsDeleted([]DeletedTopic{{"t", ids.TopicID{15: 7}}})
 		synctest.Wait()
 		if all := ask(h.svc.OffsetFetch, fetchOf("g", 9, "")).Groups[0].Topics; len(all) != 0 {
