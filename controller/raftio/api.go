@@ -70,7 +70,6 @@ type Config struct {
 	ElectionBackoff  time.Duration // controller.quorum.election.backoff.max.ms (1 s)
 	RequestTimeout   time.Duration // controller.quorum.request.timeout.ms (2 s)
 	RetryBackoff     time.Duration // controller.quorum.retry.backoff.ms (20 ms)
-	Linger           time.Duration // controller.quorum.append.linger.ms (25 ms in Kafka; here appends are never delayed)
 	SegmentBytes     int64         // metadata.log.segment.bytes (1 GiB)
 	SegmentMs        int64         // metadata.log.segment.ms (7 days)
 	RetentionBytes   int64         // metadata.max.retention.bytes (100 MiB)

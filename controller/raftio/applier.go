@@ -3,6 +3,7 @@ package raftio
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -29,8 +30,7 @@ func (a *applier) advance(v *view) (more bool, err error) {
 	a.tellLeader(v)
 	// A snapshot at offset 0 holds the first voters and nothing for the listener.
 	if v.hasSnap && v.snapshot.Offset > 0 && (a.next < v.start || !a.started && v.snapshot.Offset <= v.hw) {
-		a.started = true
-		return true, a.load(v.snapshot)
+		return a.load(v.snapshot)
 	}
 	a.started = true
 	if a.next >= v.hw {
@@ -74,15 +74,19 @@ func (a *applier) deliver(data []byte) error {
 	return nil
 }
 
-func (a *applier) load(id ids.OffsetAndEpoch) error {
+func (a *applier) load(id ids.OffsetAndEpoch) (more bool, err error) {
 	r, err := OpenSnapshot(a.store.fs, a.store.snapshotPath(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // a newer one took its place since v was made; the next view names it
+	}
 	if err != nil {
-		return fmt.Errorf("load a snapshot: %w", err)
+		return false, fmt.Errorf("load a snapshot: %w", err)
 	}
 	defer r.Close()
+	a.started = true
 	a.listener.LoadSnapshot(r)
 	a.next = id.Offset
-	return nil
+	return true, nil
 }
 
 // tellLeader tells of a change of leader. The node itself is told when it delivered

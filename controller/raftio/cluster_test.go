@@ -189,12 +189,10 @@ func describe(t *testing.T, m *testMember, voters, observers int) {
 	req := kmsg.NewPtrDescribeQuorumRequest()
 	req.Version = 2
 	req.Topics = []kmsg.DescribeQuorumRequestTopic{{Topic: "__cluster_metadata", Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{}}}}
-	m.node.Handle(req, func(r kmsg.Response) {
-		p := r.(*kmsg.DescribeQuorumResponse).Topics[0].Partitions[0]
-		if p.ErrorCode != 0 || int(p.LeaderID) != m.id || len(p.CurrentVoters) != voters || len(p.Observers) != observers {
-			t.Errorf("DescribeQuorum: %+v", p)
-		}
-	})
+	p := ask(t, m, req).(*kmsg.DescribeQuorumResponse).Topics[0].Partitions[0]
+	if p.ErrorCode != 0 || int(p.LeaderID) != m.id || len(p.CurrentVoters) != voters || len(p.Observers) != observers {
+		t.Errorf("DescribeQuorum: %+v", p)
+	}
 }
 
 func TestVotersJoinAndLeave(t *testing.T) {

@@ -21,6 +21,7 @@ type Node struct {
 	net    *network
 	start  time.Time
 	view   atomic.Pointer[view]
+	kept   int64 // when the loop last kept house
 
 	// mu makes the core and the offsets that Append hands out one thing. It is
 	// held for memory work only, never while the disk or the network works.
@@ -99,15 +100,32 @@ func (n *Node) loop() {
 			n.finish()
 			return
 		}
-		if err := n.turn(); err != nil {
+		err := n.turn()
+		if err == nil {
+			err = n.housekeep()
+		}
+		if err != nil {
 			n.fail(err)
 			return
 		}
 		n.mu.Lock()
 		wait := n.driver.core.Deadline() - n.now()
 		n.mu.Unlock()
-		timer.Reset(time.Duration(max(0, min(wait, time.Hour.Milliseconds()))) * time.Millisecond)
+		timer.Reset(time.Duration(max(0, min(wait, housekeeping))) * time.Millisecond)
 	}
+}
+
+// housekeeping is how often the log's own work is looked after, in ms.
+const housekeeping = 30_000
+
+// housekeep lets the log remove deleted segments and let go of what is idle.
+func (n *Node) housekeep() error {
+	now := n.now()
+	if now-n.kept < housekeeping {
+		return nil
+	}
+	n.kept = now
+	return n.driver.store.log.Tick(n.wall())
 }
 
 // turn feeds the core with all that has come in and carries out what it wants.
@@ -175,17 +193,25 @@ func (n *Node) publish() {
 	poke(n.applied)
 }
 
-// do runs f on the core between two turns and waits for it. False when the node has ended.
-func (n *Node) do(f func(c *raft.Core, now int64)) bool {
-	ran := make(chan struct{})
+// later runs f on the core between two turns. False when the node has ended or
+// not begun. A node that ends first does not run it.
+func (n *Node) later(f func(c *raft.Core, now int64)) bool {
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	if n.done || !n.started {
-		n.mu.Unlock()
 		return false
 	}
-	n.asked = append(n.asked, func(c *raft.Core, now int64) { f(c, now); close(ran) })
-	n.mu.Unlock()
+	n.asked = append(n.asked, f)
 	poke(n.wake)
+	return true
+}
+
+// do is later, and waits until f ran.
+func (n *Node) do(f func(c *raft.Core, now int64)) bool {
+	ran := make(chan struct{})
+	if !n.later(func(c *raft.Core, now int64) { f(c, now); close(ran) }) {
+		return false
+	}
 	select {
 	case <-ran:
 		return true
@@ -375,6 +401,7 @@ func (n *Node) WriteSnapshot(at ids.OffsetAndEpoch, appendTime int64, recs iter.
 	n.do(func(c *raft.Core, _ int64) {
 		c.SnapshotWritten(at)
 		err = n.clean(c)
+		n.publish()
 	})
 	return err
 }
@@ -384,7 +411,7 @@ func (n *Node) WriteSnapshot(at ids.OffsetAndEpoch, appendTime int64, recs iter.
 // DescribeQuorum. reply is called exactly once, from any goroutine.
 func (n *Node) Handle(req kmsg.Request, reply func(kmsg.Response)) {
 	if r, ok := req.(*kmsg.DescribeQuorumRequest); ok {
-		reply(n.describe(r))
+		n.describe(r, reply)
 		return
 	}
 	body, respond, refused := decodeRequest(req, &n.o)

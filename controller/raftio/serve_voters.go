@@ -111,7 +111,7 @@ func decodeUpdate(r *kmsg.UpdateRaftVoterRequest, o *Options) (raft.Body, respon
 }
 
 // describe answers DescribeQuorum from the core as it is between two turns.
-func (n *Node) describe(r *kmsg.DescribeQuorumRequest) kmsg.Response {
+func (n *Node) describe(r *kmsg.DescribeQuorumRequest, reply func(kmsg.Response)) {
 	resp := r.ResponseKind().(*kmsg.DescribeQuorumResponse)
 	if len(r.Topics) != 1 || len(r.Topics[0].Partitions) != 1 || !isMetadata(r.Topics[0].Topic, r.Topics[0].Partitions[0].Partition) {
 		for _, t := range r.Topics {
@@ -122,24 +122,47 @@ func (n *Node) describe(r *kmsg.DescribeQuorumRequest) kmsg.Response {
 			}
 			resp.Topics = append(resp.Topics, out)
 		}
-		return resp
+		reply(resp)
+		return
 	}
-	out := quorumError(0, raft.NotLeaderOrFollower)
-	n.do(func(c *raft.Core, now int64) {
-		voters, observers, leads := c.Describe(now)
-		if !leads {
-			return
+	answer := func(p kmsg.DescribeQuorumResponseTopicPartition) {
+		resp.Topics = []kmsg.DescribeQuorumResponseTopic{{Topic: metadataPartition.Topic, Partitions: []kmsg.DescribeQuorumResponseTopicPartition{p}}}
+		reply(resp)
+	}
+	refused := func(raft.Body) { answer(quorumError(0, raft.NotLeaderOrFollower)) }
+	n.mu.Lock()
+	n.calls++
+	call := n.calls
+	n.replies[call] = refused // for a node that ends before it looks
+	n.mu.Unlock()
+	if !n.later(func(c *raft.Core, now int64) {
+		delete(n.replies, call)
+		answer(n.quorum(c, now, resp))
+	}) {
+		n.mu.Lock()
+		_, open := n.replies[call]
+		delete(n.replies, call)
+		n.mu.Unlock()
+		if open {
+			refused(nil)
 		}
-		shift := n.wall() - now // from the core's clock to ms since 1970
-		la := c.LeaderAndEpoch()
-		out = kmsg.NewDescribeQuorumResponseTopicPartition()
-		out.LeaderID, out.LeaderEpoch, out.HighWatermark = int32(la.Leader), int32(la.Epoch), int64(c.HighWatermark())
-		out.CurrentVoters, out.Observers = replicaStates(voters, shift), replicaStates(observers, shift)
-		set, _ := c.Voters()
-		resp.Nodes = quorumNodes(set)
-	})
-	resp.Topics = []kmsg.DescribeQuorumResponseTopic{{Topic: metadataPartition.Topic, Partitions: []kmsg.DescribeQuorumResponseTopicPartition{out}}}
-	return resp
+	}
+}
+
+// quorum is the leader's view; others do not have one.
+func (n *Node) quorum(c *raft.Core, now int64, resp *kmsg.DescribeQuorumResponse) kmsg.DescribeQuorumResponseTopicPartition {
+	voters, observers, leads := c.Describe(now)
+	if !leads {
+		return quorumError(0, raft.NotLeaderOrFollower)
+	}
+	shift := n.wall() - now // from the core's clock to ms since 1970
+	la := c.LeaderAndEpoch()
+	out := kmsg.NewDescribeQuorumResponseTopicPartition()
+	out.LeaderID, out.LeaderEpoch, out.HighWatermark = int32(la.Leader), int32(la.Epoch), int64(c.HighWatermark())
+	out.CurrentVoters, out.Observers = replicaStates(voters, shift), replicaStates(observers, shift)
+	set, _ := c.Voters()
+	resp.Nodes = quorumNodes(set)
+	return out
 }
 
 func quorumError(partition int32, code raft.Code) kmsg.DescribeQuorumResponseTopicPartition {
