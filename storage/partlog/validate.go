@@ -20,10 +20,10 @@ func (vd *validator) budget() int64 { return max(16<<20, 16*int64(vd.cfg.MaxMess
 // validator judges the one batch of a leader's append and makes it fit the
 // topic. It needs no lock.
 //
-// Records are walked when they lie there uncompressed, or when the topic's
-// configuration depends on them (compaction: keys; a limit for old timestamps;
-// another codec). A compressed batch that is stored as it came is judged by its
-// header: unpacking it would cost more than everything else together.
+// The records of a client's batch are always walked, compressed ones unpacked
+// for it, as Kafka does: a batch that nobody can unpack would stop every
+// consumer at its offset for ever. What coordinators wrote themselves is walked
+// when it lies there uncompressed or the topic's configuration depends on it.
 type validator struct {
 	cfg     *Config
 	origin  Origin
@@ -108,7 +108,7 @@ func (vd *validator) produced(v batch.View) error {
 
 func (vd *validator) records(v batch.View) (batch.View, error) {
 	recompress := vd.cfg.Recompress && vd.cfg.Codec != v.Codec()
-	walk := v.Codec() == batch.None || recompress || vd.cfg.Compact || vd.cfg.TimestampBeforeMaxMs != math.MaxInt64
+	walk := vd.origin == Client || v.Codec() == batch.None || recompress || vd.cfg.Compact || vd.cfg.TimestampBeforeMaxMs != math.MaxInt64
 	info := batch.Info{MaxTimestamp: v.MaxTimestamp(), MinTimestamp: v.MaxTimestamp(), NullKey: -1, Contiguous: true}
 	if walk {
 		var err error
