@@ -275,7 +275,7 @@ func (n *Node) finish() {
 const closeGrace = 500 * time.Millisecond
 
 // Close resigns if the node leads, waits until the log is closed cleanly, and
-// returns. Requests that are held are answered.
+// returns. Requests that are held are answered. The Listener must not call it.
 func (n *Node) Close() error {
 	stopped := false
 	n.do(func(c *raft.Core, now int64) { c.Stop(now); stopped = c.Stopped() })
