@@ -64,6 +64,7 @@ type producing struct {
 }
 
 func (h *produce) handle(c *conn.Call, req *kmsg.ProduceRequest) {
+	mergeTopics(req)
 	p := &producing{h: h, c: c, req: req, resp: req.ResponseKind().(*kmsg.ProduceResponse)}
 	n := p.prepare()
 	if err := p.refusal(); err != nil {
@@ -83,6 +84,30 @@ func (h *produce) handle(c *conn.Call, req *kmsg.ProduceRequest) {
 		c.Conn.Flush() // the producer first
 	}
 	p.wakes.Run()
+}
+
+// mergeTopics makes one of topics that are named several times: Kafka answers
+// each once.
+func mergeTopics(req *kmsg.ProduceRequest) {
+	if len(req.Topics) < 2 {
+		return
+	}
+	type key struct {
+		name string
+		id   [16]byte
+	}
+	at := make(map[key]int, len(req.Topics))
+	kept := req.Topics[:0]
+	for _, t := range req.Topics {
+		k := key{t.Topic, t.TopicID}
+		if i, again := at[k]; again {
+			kept[i].Partitions = append(kept[i].Partitions, t.Partitions...)
+			continue
+		}
+		at[k] = len(kept)
+		kept = append(kept, t)
+	}
+	req.Topics = kept
 }
 
 // prepare makes the response's shape and counts partitions.
@@ -132,7 +157,11 @@ const magicAt = 16
 func (p *producing) append(n int, t *kmsg.ProduceRequestTopic, in *kmsg.ProduceRequestTopicPartition, out *kmsg.ProduceResponseTopicPartition) {
 	part, v, err := p.check(t, in)
 	if err != nil {
-		p.outcome(n, out, replica.AppendResult{Err: err, AppendInfo: partlog.AppendInfo{LogStartOffset: ids.NoOffset}})
+		failed := partlog.AppendInfo{LogStartOffset: ids.NoOffset}
+		if errors.Is(err, kerr.UnknownServerError) { // Kafka looks at the log before it stumbles
+			failed.LogStartOffset, _, _, _ = p.h.replicas.Offsets(part.TP())
+		}
+		p.outcome(n, out, replica.AppendResult{Err: err, AppendInfo: failed})
 		return
 	}
 	o := replica.AppendOptions{Acks: p.req.Acks, Origin: partlog.Client, Epoch: ids.NoEpoch, Wakes: &p.wakes}
@@ -154,7 +183,7 @@ func (p *producing) check(t *kmsg.ProduceRequestTopic, in *kmsg.ProduceRequestTo
 	v, verr := oneBatch(in.Records, p.req.Version)
 	switch {
 	case verr != nil:
-		return nil, nil, verr
+		return part, nil, verr
 	case p.req.Acks < -1 || p.req.Acks > 1:
 		return nil, nil, kerr.InvalidRequiredAcks
 	case v.IsTransactional():

@@ -13,7 +13,8 @@ import (
 // Behaviour: the offset that a timestamp means, per partition: the first record
 // at or after it, or one of the special timestamps of package replica. Consumers
 // (replica -1) see no further than the high watermark or the last stable offset;
-// a record found beyond counts as none. A partition named twice is INVALID_REQUEST.
+// a record found beyond counts as none. A partition named twice is answered once,
+// with INVALID_REQUEST.
 //
 // Versions: 2 isolation, 4 leader epoch (KIP-320), 6 flexible, 7 max timestamp
 // (KIP-734), 8 earliest local (KIP-405), 9 latest tiered (KIP-1005), 10 timeout
@@ -30,41 +31,59 @@ func newListOffsets(p Parts) Handle {
 
 func (h listOffsets) handle(c *conn.Call, req *kmsg.ListOffsetsRequest) {
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
-	twice := repeated(req)
+	repeats := repeated(req)
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		out := kmsg.NewListOffsetsResponseTopic()
 		out.Topic = t.Topic
-		out.Partitions = make([]kmsg.ListOffsetsResponseTopicPartition, len(t.Partitions))
+		out.Partitions = make([]kmsg.ListOffsetsResponseTopicPartition, 0, len(t.Partitions))
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
 			tp := ids.TopicPartition{Topic: t.Topic, Partition: p.Partition}
-			out.Partitions[j] = h.partition(req, tp, p, twice[tp])
+			times := repeats[tp]
+			if times != answered {
+				out.Partitions = append(out.Partitions, h.partition(req, tp, p, times == twice))
+			}
+			if times == twice {
+				repeats[tp] = answered
+			}
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
 	c.Reply(resp)
 }
 
+// naming tells how often a request names a partition.
+type naming uint8
+
+const (
+	once     naming = iota
+	twice           // or more often
+	answered        // twice, and the one answer is given
+)
+
 // repeated finds the partitions that a request names more than once.
-func repeated(req *kmsg.ListOffsetsRequest) map[ids.TopicPartition]bool {
-	seen := map[ids.TopicPartition]bool{}
+func repeated(req *kmsg.ListOffsetsRequest) map[ids.TopicPartition]naming {
+	seen := map[ids.TopicPartition]naming{}
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		for j := range t.Partitions {
 			tp := ids.TopicPartition{Topic: t.Topic, Partition: t.Partitions[j].Partition}
-			_, twice := seen[tp]
-			seen[tp] = twice
+			if _, again := seen[tp]; again {
+				seen[tp] = twice
+			} else {
+				seen[tp] = once
+			}
 		}
 	}
 	return seen
 }
 
-func (h listOffsets) partition(req *kmsg.ListOffsetsRequest, tp ids.TopicPartition, p *kmsg.ListOffsetsRequestTopicPartition, twice bool) kmsg.ListOffsetsResponseTopicPartition {
+func (h listOffsets) partition(req *kmsg.ListOffsetsRequest, tp ids.TopicPartition, p *kmsg.ListOffsetsRequestTopicPartition, repeats bool) kmsg.ListOffsetsResponseTopicPartition {
 	out := kmsg.NewListOffsetsResponseTopicPartition()
 	out.Partition, out.Timestamp, out.Offset, out.LeaderEpoch = p.Partition, -1, -1, -1
 	switch {
-	case twice:
+	case repeats:
 		out.ErrorCode = kerr.InvalidRequest.Code
 		return out
 	case !timestampKnown(p.Timestamp, req.Version):

@@ -80,6 +80,9 @@ func (e *fetchEncoder) encode(session int32) {
 		e.dst = wire.AppendInt32(e.dst, session)
 	}
 	e.topics()
+	if replicaID(e.f.req) >= 0 {
+		e.nodes = nil // brokers know each other's addresses
+	}
 	if e.flexible {
 		e.endpoints()
 	}

@@ -249,6 +249,8 @@ func decodeFetchSnapshot(r *kmsg.FetchSnapshotRequest, o *Options) (raft.Body, r
 
 const unknownTopicOrPartition raft.Code = 3
 
+const unknownText = "This server does not host this topic-partition."
+
 func fillSnapshot(resp *kmsg.FetchSnapshotResponse, topic string, partition int32, v *raft.SnapshotReply, o *Options) {
 	out := kmsg.NewFetchSnapshotResponseTopicPartition()
 	out.Partition, out.ErrorCode, out.Size, out.Position, out.Bytes = partition, int16(v.Err), v.Size, v.Position, v.Data

@@ -113,12 +113,15 @@ func decodeUpdate(r *kmsg.UpdateRaftVoterRequest, o *Options) (raft.Body, respon
 // describe answers DescribeQuorum from the core as it is between two turns.
 func (n *Node) describe(r *kmsg.DescribeQuorumRequest, reply func(kmsg.Response)) {
 	resp := r.ResponseKind().(*kmsg.DescribeQuorumResponse)
+	resp.ErrorMessage = new(string) // Kafka's text for no error is empty here
 	if len(r.Topics) != 1 || len(r.Topics[0].Partitions) != 1 || !isMetadata(r.Topics[0].Topic, r.Topics[0].Partitions[0].Partition) {
 		for _, t := range r.Topics {
 			out := kmsg.NewDescribeQuorumResponseTopic()
 			out.Topic = t.Topic
 			for _, p := range t.Partitions {
-				out.Partitions = append(out.Partitions, quorumError(p.Partition, unknownTopicOrPartition))
+				bad := quorumError(p.Partition, unknownTopicOrPartition)
+				bad.ErrorMessage = kmsg.StringPtr(unknownText)
+				out.Partitions = append(out.Partitions, bad)
 			}
 			resp.Topics = append(resp.Topics, out)
 		}

@@ -2,6 +2,7 @@ package conn
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -51,7 +52,10 @@ type Conn struct {
 	// condemned: a call wants the connection closed; nothing more is read.
 	condemned bool
 	draining  bool // the server shuts down; nothing more is read
-	ended     bool
+	// finished: the peer said that it sends nothing more (it may still read):
+	// what it asked before is answered, as Kafka does. Its held calls are let go.
+	finished bool
+	ended    bool
 }
 
 // RemoteAddr is the peer's address.
@@ -74,6 +78,9 @@ func (c *Conn) maxFrame() int32 {
 func (c *Conn) serve() {
 	defer c.srv.forget(c)
 	err := c.readCalls()
+	if err == io.EOF { // at the end of a frame
+		c.finishPeer()
+	}
 	c.drain()
 	c.end(err)
 }
@@ -229,7 +236,7 @@ func (c *Conn) watch(call *Call, f func(Event)) {
 	case call.done:
 		c.mu.Unlock()
 		return
-	case c.ended:
+	case c.ended || c.finished:
 		ev = Closed
 	case c.draining:
 		ev = ShuttingDown
@@ -244,13 +251,25 @@ func (c *Conn) watch(call *Call, f func(Event)) {
 	f(ev)
 }
 
+// finishPeer lets go of what is held for a peer that sends nothing more: almost
+// always it is gone altogether.
+func (c *Conn) finishPeer() {
+	c.mu.Lock()
+	c.finished = true
+	hooks := c.hooksLocked()
+	c.mu.Unlock()
+	for _, f := range hooks {
+		f(Closed)
+	}
+}
+
 // drain waits until every call that was admitted is finished and written, or
-// the connection is found dead. A connection whose peer hung up is not waited
-// for: its held calls are told.
+// the connection is found dead. A connection that broke is not waited for: its
+// held calls are told when it ends.
 func (c *Conn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for (c.condemned || c.draining) && !c.ended && (len(c.queue) > 0 || c.writing) {
+	for (c.condemned || c.draining || c.finished) && !c.ended && (len(c.queue) > 0 || c.writing) {
 		c.waitForChange(false)
 	}
 }

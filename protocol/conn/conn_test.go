@@ -538,3 +538,35 @@ func TestClientRefusesNonsense(t *testing.T) {
 		l.Close()
 	}
 }
+
+// A client may say all it has to say, close its half, and read on: netcat -N
+// and simple clients do. What it asked is answered, then the connection ends.
+func TestAPeerThatSendsNothingMoreIsAnswered(t *testing.T) {
+	calls := make(chan *Call, 10)
+	s, _ := serve(t, HandlerFunc(func(c *Call) { calls <- c }), Limits{}, Options{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Serve(l, "TCP", HandlerFunc(func(c *Call) { calls <- c }), Limits{})
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Write(request(apikey.Metadata, 1, 7))
+	call := <-calls
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	held := make(chan Event, 1)
+	call.Notify(func(e Event) { held <- e }) // comes when the reader has seen the end
+	if e := <-held; e != Closed {
+		t.Fatalf("told %v", e)
+	}
+	answer(call)
+	if got, _ := readReply(t, c); got != 7 {
+		t.Fatalf("reply %d", got)
+	}
+	mustBeClosed(t, c)
+}
