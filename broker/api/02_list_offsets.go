@@ -32,11 +32,14 @@ func newListOffsets(p Parts) Handle {
 func (h listOffsets) handle(c *conn.Call, req *kmsg.ListOffsetsRequest) {
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
 	repeats := repeated(req)
+	at := make(map[string]int, len(req.Topics)) // a topic that is named twice is answered once
 	for i := range req.Topics {
 		t := &req.Topics[i]
-		out := kmsg.NewListOffsetsResponseTopic()
-		out.Topic = t.Topic
-		out.Partitions = make([]kmsg.ListOffsetsResponseTopicPartition, 0, len(t.Partitions))
+		if _, again := at[t.Topic]; !again {
+			at[t.Topic] = len(resp.Topics)
+			resp.Topics = append(resp.Topics, kmsg.ListOffsetsResponseTopic{Topic: t.Topic})
+		}
+		out := &resp.Topics[at[t.Topic]]
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
 			tp := ids.TopicPartition{Topic: t.Topic, Partition: p.Partition}
@@ -48,7 +51,6 @@ func (h listOffsets) handle(c *conn.Call, req *kmsg.ListOffsetsRequest) {
 				repeats[tp] = answered
 			}
 		}
-		resp.Topics = append(resp.Topics, out)
 	}
 	c.Reply(resp)
 }
