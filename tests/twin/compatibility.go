@@ -44,6 +44,10 @@ func Compatibility(kafka, gregor map[int16]Range, asked Answers, diffs []Diff) s
 		ds := explained[r]
 		fmt.Fprintf(&b, "- %s. %d lines, such as `%s: %s`: Kafka `%s`, gregor `%s`.\n", r, len(ds), ds[0].Title, ds[0].Path, ds[0].Want, ds[0].Got)
 	}
+	b.WriteString("\n## Differences that one question does not show\n\n")
+	for _, text := range beyond {
+		fmt.Fprintf(&b, "- %s\n", text)
+	}
 	if len(unexplained) > 0 {
 		fmt.Fprintf(&b, "\n## Differences without a reason\n\n%d lines; `make interop` fails on them.\n\n", len(unexplained))
 		for i, d := range unexplained {

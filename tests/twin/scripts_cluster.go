@@ -20,6 +20,73 @@ func feature(name string, level int16, typ int8, validate bool) *kmsg.UpdateFeat
 	return req
 }
 
+// election of the partitions of a topic; without a topic of everything.
+func election(kind int8, topic string, partitions ...int32) *kmsg.ElectLeadersRequest {
+	req := kmsg.NewPtrElectLeadersRequest()
+	req.ElectionType = kind
+	if topic != "" {
+		req.Topics = []kmsg.ElectLeadersRequestTopic{{Topic: topic, Partitions: partitions}}
+	}
+	return req
+}
+
+func electionScripts() []Script {
+	const preferred, unclean = 0, 1
+	return []Script{
+		{Key: 43, Name: "preferred leader that leads", Run: func(r *Run) { r.Send(election(preferred, r.Topic("t", 2), 0, 1)) }},
+		{Key: 43, Name: "unclean with a leader", From: 1, Run: func(r *Run) { r.Send(election(unclean, r.Topic("t", 1), 0)) }},
+		{Key: 43, Name: "unknown topic", Run: func(r *Run) { r.Send(election(preferred, r.Name("none"), 0)) }},
+		{Key: 43, Name: "unknown partition", Run: func(r *Run) { r.Send(election(preferred, r.Topic("t", 1), 0, 7, -1)) }},
+		{Key: 43, Name: "same partition twice", Run: func(r *Run) { r.Send(election(preferred, r.Topic("t", 1), 0, 0)) }},
+		{Key: 43, Name: "kind that is none", From: 1, Run: func(r *Run) { r.Send(election(9, r.Topic("t", 1), 0)) }},
+		{Key: 43, Name: "no topics", Run: func(r *Run) {
+			req := election(9, "")
+			req.Topics = []kmsg.ElectLeadersRequestTopic{}
+			r.Send(req)
+		}},
+		{Key: 43, Name: "on the controller listener", Controller: true, Run: func(r *Run) { r.Send(election(preferred, r.Topic("t", 1), 0)) }},
+	}
+}
+
+// alteringISR asks for an ISR of broker 1 alone in the name of a broker.
+func alteringISR(broker int32, epoch int64, topic [16]byte) *kmsg.AlterPartitionRequest {
+	req := kmsg.NewPtrAlterPartitionRequest()
+	req.BrokerID, req.BrokerEpoch = broker, epoch
+	p := kmsg.NewAlterPartitionRequestTopicPartition()
+	p.NewISR, p.NewEpochISR = []int32{1}, []kmsg.AlterPartitionRequestTopicPartitionNewEpochISR{{BrokerID: 1, BrokerEpoch: -1}}
+	req.Topics = []kmsg.AlterPartitionRequestTopic{{TopicID: topic, Partitions: []kmsg.AlterPartitionRequestTopicPartition{p}}}
+	return req
+}
+
+func assigning(broker int32, epoch int64, topic [16]byte) *kmsg.AssignReplicasToDirsRequest {
+	req := kmsg.NewPtrAssignReplicasToDirsRequest()
+	req.BrokerID, req.BrokerEpoch = broker, epoch
+	t := kmsg.AssignReplicasToDirsRequestDirectoryTopic{TopicID: topic, Partitions: []kmsg.AssignReplicasToDirsRequestDirectoryTopicPartition{{Partition: 0}}}
+	req.Directories = []kmsg.AssignReplicasToDirsRequestDirectory{{ID: [16]byte{7}, Topics: []kmsg.AssignReplicasToDirsRequestDirectoryTopic{t}}}
+	return req
+}
+
+// replicaScripts are what brokers tell controllers of their replicas. No script
+// knows a broker's epoch, so only the refusals of whole requests can be asked for.
+func replicaScripts() []Script {
+	return []Script{
+		{Key: 56, Name: "broker that never registered", Controller: true, Run: func(r *Run) { r.Send(alteringISR(77, 5, [16]byte{3})) }},
+		{Key: 56, Name: "old epoch", Controller: true, Run: func(r *Run) { r.Send(alteringISR(1, 0, [16]byte{3})) }},
+		{Key: 56, Name: "nothing", Controller: true, Run: func(r *Run) {
+			req := alteringISR(77, 5, [16]byte{})
+			req.Topics = nil
+			r.Send(req)
+		}},
+		{Key: 73, Name: "broker that never registered", Controller: true, Run: func(r *Run) { r.Send(assigning(77, 5, [16]byte{3})) }},
+		{Key: 73, Name: "old epoch", Controller: true, Run: func(r *Run) { r.Send(assigning(1, 0, [16]byte{3})) }},
+		{Key: 73, Name: "nothing", Controller: true, Run: func(r *Run) {
+			req := assigning(1, 0, [16]byte{})
+			req.Directories = nil
+			r.Send(req)
+		}},
+	}
+}
+
 func cluster(endpoints int8) *kmsg.DescribeClusterRequest {
 	req := kmsg.NewPtrDescribeClusterRequest()
 	req.EndpointType, req.IncludeClusterAuthorizedOperations = endpoints, true

@@ -1,0 +1,25 @@
+package twin
+
+// beyond is what is meant to differ from Apache Kafka and what no single
+// question and answer shows: behaviour over time, bounds, order. Printed in
+// docs/COMPATIBILITY.md.
+var beyond = []string{
+	"A malformed request costs its connection, as in Kafka; gregor also refuses what Kafka's decoder lets pass: tagged fields of another version, known tags of the wrong size, more than 1024 unknown tags in a request, and requests that would take more than 1 MiB + 16 times their size (at most 64 MiB) in memory.",
+	"A produced batch may unpack to at most 16 times max.message.bytes, at least 16 MiB (MESSAGE_TOO_LARGE beyond); Kafka has no bound.",
+	"A Fetch that waits is answered at once when another request arrives behind it on the same connection; in Kafka the request behind it waits for the fetch.",
+	"Indexes of active segments hold their entries only; Kafka preallocates them to segment.index.bytes. Either opens the other's.",
+	"A partition without a record has no folder; Kafka makes an empty one.",
+	"InitProducerId waits for the first block of ids; Kafka answers COORDINATOR_LOAD_IN_PROGRESS until it has one.",
+	"Transactional producers find no coordinator yet: InitProducerId with a transactional id is answered NOT_COORDINATOR, FindCoordinator COORDINATOR_NOT_AVAILABLE.",
+	"A JoinGroup or SyncGroup that a member repeats while the first is held: the first is answered REBALANCE_IN_PROGRESS, Kafka never answers it.",
+	"A member turned away with GROUP_MAX_SIZE_REACHED may complete the rebalance at once; Kafka waits for the timeout.",
+	"OffsetFetch by name never tells an offset that was committed for an earlier topic of that name.",
+	"Ties in the vote for a group's protocol go to the preference of the member that is longest in it; Kafka takes hash order.",
+	"An OffsetFetch that asks for what is just being committed waits for the commit.",
+	"A registration of the controller's own node id replaces an older one at once, so that a combined node need not wait out its session after kill -9.",
+	"Placement over racks moves one broker further after each turn of the racks, so that leaders spread evenly; both are valid placements.",
+	"NoOp records are written to the metadata log only while somebody else follows it, so that an idle single node leaves its disk alone.",
+	"A property that several checks refuse is reported by all of them, a line each; Kafka stops at the first.",
+	"DescribeConfigs with documentation tells gregor's own sentences.",
+	"config.providers, and keys that name Java classes, are accepted as text and have no effect.",
+}
