@@ -83,11 +83,21 @@ func (h Home) Tool(name string, args ...string) *exec.Cmd {
 // Software is an Apache Kafka server with heap as its maximum (java's -Xmx form,
 // such as "1G").
 func (h Home) Software(heap string) node.Software {
+	return h.software("-Xmx" + heap + " -Xms" + heap)
+}
+
+// Light is an Apache Kafka server that starts quickly and takes little memory:
+// for cases about what it does, not about how fast.
+func (h Home) Light() node.Software {
+	return h.software("-Xmx256m -Xshare:auto -XX:+UseSerialGC -XX:TieredStopAtLevel=1")
+}
+
+func (h Home) software(java string) node.Software {
 	return node.Software{
 		Name:  "apache",
 		Ready: 90 * time.Second,
-		Format: func(config, clusterID string) *exec.Cmd {
-			return h.Tool("kafka-storage.sh", "format", "-c", config, "-t", clusterID, "--standalone")
+		Format: func(config, clusterID string, args ...string) *exec.Cmd {
+			return h.Tool("kafka-storage.sh", append([]string{"format", "-c", config, "-t", clusterID}, args...)...)
 		},
 		Server: func(config string, overrides ...string) *exec.Cmd {
 			args := []string{config}
@@ -95,7 +105,7 @@ func (h Home) Software(heap string) node.Software {
 				args = append(args, "--override", o)
 			}
 			cmd := h.Tool("kafka-server-start.sh", args...)
-			cmd.Env = append(os.Environ(), "KAFKA_HEAP_OPTS=-Xmx"+heap+" -Xms"+heap, "KAFKA_LOG4J="+filepath.Join(string(h), "config", "server-log4j2.xml"))
+			cmd.Env = append(os.Environ(), "KAFKA_HEAP_OPTS="+java, "KAFKA_LOG4J="+filepath.Join(string(h), "config", "server-log4j2.xml"))
 			return cmd
 		},
 	}

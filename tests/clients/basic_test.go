@@ -332,7 +332,7 @@ func TestFormatRefusesAFormattedFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	code, out := runToEnd(t, sw.Format(s.Config(), node.ClusterID))
+	code, out := runToEnd(t, sw.Format(s.Config(), node.ClusterID, "--standalone"))
 	if code != 1 || !strings.Contains(out, s.LogDir()) || !strings.Contains(out, "--ignore-formatted") {
 		t.Errorf("code %d; it must name the folder and the way out:\n%s", code, out)
 	}

@@ -76,8 +76,9 @@ func (s *suite) start(root string) (*node.Server, error) {
 		bin = filepath.Join(root, "bin", "gregor")
 	}
 	sw := node.Gregor(bin)
+	s.ours = sw
 	if *against == "apache" {
-		sw = s.home.Software("1G")
+		sw, s.ours = s.home.Software("1G"), s.home.Light()
 	}
 	return node.Run(sw, nil)
 }
@@ -86,6 +87,7 @@ func (s *suite) start(root string) (*node.Server, error) {
 func (s *suite) all() {
 	s.tools()
 	s.kcat()
+	s.mixed()
 	s.roundTrips()
 	s.twin()
 }
@@ -100,6 +102,7 @@ func fatal(err error) {
 type suite struct {
 	root, cache             string
 	home                    apache.Home
+	ours                    node.Software // what is under test
 	srv                     *node.Server
 	filter                  *regexp.Regexp
 	passed, failed, skipped int
@@ -108,6 +111,7 @@ type suite struct {
 // c is one running case. A failed expectation ends it.
 type c struct {
 	*suite
+	srv  *node.Server // whom tools and clients are sent to: the suite's, until a case says otherwise
 	name string
 	log  []string
 }
@@ -130,7 +134,7 @@ func (s *suite) run(name string, f func(t *c)) {
 	if !s.filter.MatchString(name) {
 		return
 	}
-	t, start := &c{suite: s, name: name}, time.Now()
+	t, start := &c{suite: s, srv: s.srv, name: name}, time.Now()
 	ok := func() (ok bool) {
 		defer func() {
 			if r := recover(); r != nil {

@@ -16,8 +16,8 @@ func Gregor(path string) Software {
 	return Software{
 		Name:  "gregor",
 		Ready: 20 * time.Second,
-		Format: func(config, clusterID string) *exec.Cmd {
-			return exec.Command(path, "format", "-c", config, "-t", clusterID, "--standalone")
+		Format: func(config, clusterID string, args ...string) *exec.Cmd {
+			return exec.Command(path, append([]string{"format", "-c", config, "-t", clusterID}, args...)...)
 		},
 		Server: func(config string, overrides ...string) *exec.Cmd {
 			args := []string{"server", config}

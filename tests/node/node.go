@@ -30,16 +30,30 @@ const ClusterID = "5L6g3nShT-eMCtK--X86sw"
 // Software is a program that can be formatted and started from a Kafka
 // configuration file.
 type Software struct {
-	Name   string
-	Format func(config, clusterID string) *exec.Cmd
+	Name string
+	// Format prepares the folders; args say who the first voters are, such as --standalone.
+	Format func(config, clusterID string, args ...string) *exec.Cmd
 	Server func(config string, overrides ...string) *exec.Cmd
 	// Ready bounds the time from start to an answered ApiVersions request.
 	Ready time.Duration
 }
 
+// Place is where a node stands in a cluster. The zero value is the only node,
+// broker and controller in one.
+type Place struct {
+	ID    int    // 0 means 1
+	Roles string // process.roles; "" means both
+	// Controller is the quorum's only controller; nil if it is this node.
+	Controller *Server
+	// Static names the quorum by controller.quorum.voters (kraft.version 0)
+	// instead of controller.quorum.bootstrap.servers and --standalone.
+	Static bool
+}
+
 // Server is one node's folder, ports and, while it runs, its process.
 type Server struct {
 	sw         Software
+	place      Place
 	dir        string
 	port, ctrl int
 	keep       bool
@@ -54,6 +68,11 @@ type Server struct {
 // New makes a folder with a server.properties that extra overrides, picks two
 // free ports and formats. It starts nothing.
 func New(sw Software, extra map[string]string) (*Server, error) {
+	return NewAt(sw, Place{}, extra)
+}
+
+// NewAt is New for one node of several.
+func NewAt(sw Software, place Place, extra map[string]string) (*Server, error) {
 	dir, err := os.MkdirTemp("", "gregor-test-"+sw.Name+"-")
 	if err != nil {
 		return nil, err
@@ -62,11 +81,11 @@ func New(sw Software, extra map[string]string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{sw: sw, dir: dir, port: ports[0], ctrl: ports[1], out: &buffer{}}
+	s := &Server{sw: sw, place: place.withDefaults(), dir: dir, port: ports[0], ctrl: ports[1], out: &buffer{}}
 	if err := os.WriteFile(s.Config(), []byte(s.properties(extra)), 0o600); err != nil {
 		return nil, err
 	}
-	if out, err := sw.Format(s.Config(), ClusterID).CombinedOutput(); err != nil {
+	if out, err := sw.Format(s.Config(), ClusterID, s.voters()...).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("format %s: %w\n%s", sw.Name, err, out)
 	}
 	return s, nil
@@ -86,16 +105,10 @@ func Run(sw Software, extra map[string]string) (*Server, error) {
 	return s, nil
 }
 
-// properties is the configuration of a combined node that serves only this
-// machine: replication factor one, few internal partitions, no initial
+// properties is the configuration of a node that serves only this machine: replication factor one, few internal partitions, no initial
 // rebalance delay.
 func (s *Server) properties(extra map[string]string) string {
 	p := map[string]string{
-		"process.roles":                                    "broker,controller",
-		"node.id":                                          "1",
-		"controller.quorum.bootstrap.servers":              s.Controller(),
-		"listeners":                                        "PLAINTEXT://" + s.Addr() + ",CONTROLLER://" + s.Controller(),
-		"advertised.listeners":                             "PLAINTEXT://" + s.Addr() + ",CONTROLLER://" + s.Controller(),
 		"controller.listener.names":                        "CONTROLLER",
 		"log.dirs":                                         s.LogDir(),
 		"offsets.topic.replication.factor":                 "1",
@@ -108,6 +121,7 @@ func (s *Server) properties(extra map[string]string) string {
 		"share.coordinator.state.topic.num.partitions":     "4",
 		"group.initial.rebalance.delay.ms":                 "0",
 	}
+	s.place.properties(s, p)
 	for k, v := range extra {
 		p[k] = v
 	}
@@ -129,6 +143,9 @@ func sortedKeys(m map[string]string) []string {
 
 // Name is the software's name: gregor or apache.
 func (s *Server) Name() string { return s.sw.Name }
+
+// Become makes other software run on the same folder from the next Start on.
+func (s *Server) Become(sw Software) { s.sw = sw }
 
 // Addr is the client listener.
 func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
@@ -182,8 +199,12 @@ func (s *Server) Start(overrides ...string) error {
 func (s *Server) await(done <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.sw.Ready)
 	defer cancel()
+	addr := s.Addr()
+	if !s.place.broker() {
+		addr = s.Controller()
+	}
 	for {
-		if answers(s.Addr()) == nil {
+		if answers(addr) == nil {
 			return nil
 		}
 		select {
