@@ -59,6 +59,7 @@ func routes(p Parts) []route {
 		{apikey.AlterConfigs, alterConfigsHandler(p.Config, p.Node, p.Forward)},
 		{apikey.DescribeLogDirs, newDescribeLogDirs(p)},
 		{apikey.CreatePartitions, createPartitionsHandler(p.Forward)},
+		{apikey.ElectLeaders, electLeadersHandler(p.Forward)},
 		{apikey.IncrementalAlterConfigs, incrementalAlterConfigsHandler(p.Config, p.Node, p.Loggers, p.Forward)},
 		{apikey.DeleteGroups, newDeleteGroups(p.Groups)},
 		{apikey.OffsetDelete, newOffsetDelete(p.Groups)},

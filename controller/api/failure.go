@@ -39,6 +39,8 @@ func failure(req kmsg.Request, err *decide.Error) kmsg.Response {
 			out.ResourceType, out.ResourceName, out.ErrorCode, out.ErrorMessage = c.ResourceType, c.ResourceName, err.Code, message
 			r.Resources = append(r.Resources, out)
 		}
+	case *kmsg.ElectLeadersResponse:
+		failElection(r, req.(*kmsg.ElectLeadersRequest), err, message)
 	default:
 		failWhole(resp, err, message)
 	}
@@ -58,8 +60,27 @@ func failWhole(resp kmsg.Response, err *decide.Error, message *string) {
 		r.ErrorCode, r.ErrorMessage = err.Code, message
 	case *kmsg.AllocateProducerIDsResponse:
 		r.ErrorCode = err.Code
+	case *kmsg.AlterPartitionResponse:
+		r.ErrorCode = err.Code
+	case *kmsg.AssignReplicasToDirsResponse:
+		r.ErrorCode = err.Code
 	case *kmsg.ControllerRegistrationResponse:
 		r.ErrorCode, r.ErrorMessage = err.Code, message
+	}
+}
+
+// failElection says it for the whole request (from version 1 on) and for each partition.
+func failElection(r *kmsg.ElectLeadersResponse, req *kmsg.ElectLeadersRequest, err *decide.Error, message *string) {
+	r.ErrorCode = err.Code
+	for i := range req.Topics {
+		out := kmsg.NewElectLeadersResponseTopic()
+		out.Topic = req.Topics[i].Topic
+		for _, p := range req.Topics[i].Partitions {
+			x := kmsg.NewElectLeadersResponseTopicPartition()
+			x.Partition, x.ErrorCode, x.ErrorMessage = p, err.Code, message
+			out.Partitions = append(out.Partitions, x)
+		}
+		r.Topics = append(r.Topics, out)
 	}
 }
 

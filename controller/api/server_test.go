@@ -43,6 +43,8 @@ func ask(t *testing.T, s *Server, key apikey.Key, version int16, forwarded bool)
 		r.TopicNames, r.Topics = []string{"t"}, []kmsg.DeleteTopicsRequestTopic{{Topic: &name}}
 	case *kmsg.CreatePartitionsRequest:
 		r.Topics = []kmsg.CreatePartitionsRequestTopic{{Topic: "t"}}
+	case *kmsg.ElectLeadersRequest:
+		r.Topics = []kmsg.ElectLeadersRequestTopic{{Topic: "t", Partitions: []int32{0}}}
 	case *kmsg.AlterConfigsRequest:
 		r.Resources = []kmsg.AlterConfigsRequestResource{{ResourceType: 2, ResourceName: "t"}}
 	case *kmsg.IncrementalAlterConfigsRequest:

@@ -21,11 +21,13 @@ func (s *Server) routes() []route {
 		{apikey.DescribeConfigs, s.describeConfigs()},
 		{apikey.AlterConfigs, command(a, decide.AlterConfigs)},
 		{apikey.CreatePartitions, command(a, decide.CreatePartitions)},
+		{apikey.ElectLeaders, command(a, decide.ElectLeaders)},
 		{apikey.IncrementalAlterConfigs, command(a, decide.IncrementalAlterConfigs)},
 		{apikey.Vote, s.raft()},
 		{apikey.BeginQuorumEpoch, s.raft()},
 		{apikey.EndQuorumEpoch, s.raft()},
 		{apikey.DescribeQuorum, s.raft()},
+		{apikey.AlterPartition, command(a, decide.AlterPartition)},
 		{apikey.UpdateFeatures, command(a, decide.UpdateFeatures)},
 		{apikey.Envelope, s.envelope()},
 		{apikey.FetchSnapshot, s.raft()},
@@ -34,6 +36,7 @@ func (s *Server) routes() []route {
 		{apikey.BrokerHeartbeat, s.brokerHeartbeat()},
 		{apikey.UnregisterBroker, command(a, decide.UnregisterBroker)},
 		{apikey.AllocateProducerIds, command(a, decide.AllocateProducerIDs)},
+		{apikey.AssignReplicasToDirs, command(a, decide.AssignReplicasToDirs)},
 		{apikey.ControllerRegistration, command(a, decide.RegisterController)},
 	}
 }

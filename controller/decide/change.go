@@ -12,6 +12,7 @@ import (
 const (
 	noLeaderChange   ids.NodeID = -2
 	noRecoveryChange int8       = -1
+	recovered        int8       = 0
 	recovering       int8       = 1
 )
 
@@ -37,7 +38,13 @@ type change struct {
 	minISR     int
 	elrEnabled bool
 	election   election
-	isr        []ids.NodeID // target; starts as the current one
+	// Targets; each starts as what the partition has now.
+	isr, replicas, adding, removing []ids.NodeID
+	recovering                      bool
+	// moved is the log directory that a broker says its replica is in; nil for no news.
+	moved *residence
+	// directoryFor is the directory of a replica that is new here.
+	directoryFor func(ids.NodeID) ids.DirectoryID
 	// lost are replicas that came back without what they had: they are
 	// eligible no more.
 	lost []ids.NodeID
@@ -45,11 +52,18 @@ type change struct {
 	elr []ids.NodeID // target
 }
 
+// residence is where a broker keeps its replica.
+type residence struct {
+	broker ids.NodeID
+	dir    ids.DirectoryID
+}
+
 // newChange starts from the partition as it is. live says which brokers may
 // lead; the replica's directory must be online too.
 func (e *Env) newChange(p *image.Partition, minISR int, live func(ids.NodeID) bool) *change {
 	return &change{
 		p: p, mv: e.mv(), minISR: minISR, elrEnabled: e.elr(), isr: p.ISR, elr: p.ELR,
+		replicas: p.Replicas, adding: p.Adding, removing: p.Removing, recovering: p.Recovering, directoryFor: e.directoryFor,
 		acceptable: func(id ids.NodeID) bool { return live(id) && e.replicaOnline(p, id) },
 	}
 }
@@ -58,8 +72,14 @@ func (e *Env) newChange(p *image.Partition, minISR int, live func(ids.NodeID) bo
 func (e *Env) replicaOnline(p *image.Partition, broker ids.NodeID) bool {
 	dir, ok := p.DirectoryOf(broker)
 	b := e.Image.Cluster.Broker(broker)
+	return ok && b != nil && directoryOnline(b, dir)
+}
+
+// directoryOnline tells whether a broker has that directory at its disposal, or
+// at least is not known to have lost it.
+func directoryOnline(b *image.Broker, dir ids.DirectoryID) bool {
 	switch {
-	case !ok || b == nil || dir == ids.LostDir:
+	case dir == ids.LostDir:
 		return false
 	case dir == ids.UnassignedDir, dir == ids.MigratingDir, len(b.Directories) == 0:
 		return true
@@ -73,13 +93,13 @@ func (c *change) fit(id ids.NodeID) bool {
 
 // elect returns the leader to be; lossy tells that it may lack committed records.
 func (c *change) elect() (leader ids.NodeID, lossy bool) {
-	if c.election == preferred && c.fit(c.p.Preferred()) {
-		return c.p.Preferred(), false
+	if c.election == preferred && len(c.replicas) > 0 && c.fit(c.replicas[0]) {
+		return c.replicas[0], false
 	}
 	if c.fit(c.p.Leader) {
 		return c.p.Leader, false
 	}
-	for _, r := range c.p.Replicas {
+	for _, r := range c.replicas {
 		if c.fit(r) {
 			return r, false
 		}
@@ -88,7 +108,7 @@ func (c *change) elect() (leader ids.NodeID, lossy bool) {
 		return c.p.LastKnownELR[0], true
 	}
 	if c.election == unclean {
-		for _, r := range c.p.Replicas {
+		for _, r := range c.replicas {
 			if c.acceptable(r) {
 				return r, true
 			}
@@ -127,8 +147,12 @@ func (c *change) eligible() {
 // record returns the change, or nil when there is none.
 func (c *change) record(topic ids.TopicID, index int32) *records.PartitionChangeRecord {
 	r := &records.PartitionChangeRecord{PartitionID: index, TopicID: topic, Leader: noLeaderChange, LeaderRecoveryState: noRecoveryChange}
+	c.completeReassignment()
 	c.eligible()
 	c.applyElection(r)
+	if r.Leader == noLeaderChange && !containsAll(c.replicas, c.p.Replicas) {
+		r.Leader = c.p.Leader // a replica that leaves must hear of it by the epoch
+	}
 	if r.ISR != nil || !c.elrEnabled {
 		c.elr = nil
 	}
@@ -143,6 +167,13 @@ func (c *change) record(topic ids.TopicID, index int32) *records.PartitionChange
 		r.Leader = c.p.Leader
 	}
 	c.keepLastLeader(r)
+	c.applyAssignment(r)
+	if c.recovering != c.p.Recovering {
+		r.LeaderRecoveryState = recovered
+		if c.recovering {
+			r.LeaderRecoveryState = recovering
+		}
+	}
 	if c.isNothing(r) {
 		return nil
 	}
@@ -183,7 +214,60 @@ func (c *change) keepLastLeader(r *records.PartitionChangeRecord) {
 
 func (c *change) isNothing(r *records.PartitionChangeRecord) bool {
 	return r.ISR == nil && r.EligibleLeaderReplicas == nil && r.LastKnownELR == nil && r.Leader == noLeaderChange &&
-		r.LeaderRecoveryState == noRecoveryChange
+		r.LeaderRecoveryState == noRecoveryChange && r.Replicas == nil && r.Directories == nil &&
+		r.AddingReplicas == nil && r.RemovingReplicas == nil
+}
+
+// completeReassignment ends a reassignment when every replica that is to be
+// added is in sync. When replicas become fewer, all that stay must be in sync:
+// otherwise ending it would shrink the ISR for nothing.
+func (c *change) completeReassignment() {
+	if len(c.adding)+len(c.removing) == 0 {
+		return
+	}
+	leaves := func(r ids.NodeID) bool { return slices.Contains(c.removing, r) }
+	isr := slices.DeleteFunc(slices.Clone(c.isr), leaves)
+	replicas := slices.DeleteFunc(slices.Clone(c.replicas), leaves)
+	switch {
+	case len(c.removing) > 0 && (len(isr) == 0 || len(replicas) == 0),
+		!containsAll(isr, c.adding),
+		len(c.adding) < len(c.removing) && !containsAll(isr, replicas):
+		return
+	}
+	c.isr, c.replicas, c.adding, c.removing = isr, replicas, nil, nil
+}
+
+// applyAssignment notes where the replicas are, as far as that changes.
+func (c *change) applyAssignment(r *records.PartitionChangeRecord) {
+	replaced := !slices.Equal(c.replicas, c.p.Replicas)
+	if replaced {
+		r.Replicas = c.replicas
+	}
+	if c.mv.SupportsDirectories() && (replaced || c.moved != nil) {
+		dirs := make([]ids.DirectoryID, len(c.replicas))
+		for i, id := range c.replicas {
+			dirs[i] = c.directoryOf(id)
+		}
+		if !slices.Equal(dirs, c.p.Directories) {
+			r.Directories = dirs
+		}
+	}
+	if !slices.Equal(c.adding, c.p.Adding) {
+		r.AddingReplicas = orEmpty(c.adding)
+	}
+	if !slices.Equal(c.removing, c.p.Removing) {
+		r.RemovingReplicas = orEmpty(c.removing)
+	}
+}
+
+func (c *change) directoryOf(id ids.NodeID) ids.DirectoryID {
+	if c.moved != nil && c.moved.broker == id {
+		return c.moved.dir
+	}
+	if dir, ok := c.p.DirectoryOf(id); ok {
+		return dir
+	}
+	return c.directoryFor(id)
 }
 
 // orEmpty makes "none" differ from "unchanged" in a change record.

@@ -49,7 +49,7 @@ func BrokerHeartbeat(e *Env, req *kmsg.BrokerHeartbeatRequest) (Decision, error)
 	}
 	fenced := next == stateFenced || next == stateShutdownNow
 	d.Touch = &Touch{Broker: b.ID, Epoch: b.Epoch, Heartbeat: true, MetadataOffset: req.CurrentMetadataOffset,
-		Fenced: fenced, ShuttingDown: next == stateControlled}
+		Fenced: fenced, ShuttingDown: next == stateControlled, Gone: next == stateShutdownNow}
 	e.directories(&d, b, req)
 	resp := req.ResponseKind().(*kmsg.BrokerHeartbeatResponse)
 	resp.IsCaughtUp, resp.IsFenced, resp.ShouldShutdown = caughtUp, fenced, next == stateShutdownNow

@@ -19,7 +19,7 @@ type Liveness struct {
 
 type beat struct {
 	epoch   int64
-	contact int64 // ms; 0: never in this session
+	contact int64 // ms; 0: never in this session, or let go since
 	// offset is how far the broker said it has read the metadata; -1 unknown.
 	offset int64
 	// registered is the offset of the latest registration record.
@@ -44,6 +44,8 @@ type Touch struct {
 	Fenced         bool
 	// ShuttingDown: the broker is in controlled shutdown from the end of the records on.
 	ShuttingDown bool
+	// Gone: the broker was told that it may end, and asks for nothing any more.
+	Gone bool
 }
 
 // NewLiveness starts with the brokers of an image at now.
@@ -91,6 +93,9 @@ func (l *Liveness) Apply(t *Touch, first, last ids.Offset) {
 	}
 	if t.Fenced {
 		s.shutdownOffset = -1
+	}
+	if t.Gone {
+		s.contact = 0
 	}
 	if t.ShuttingDown && s.shutdownOffset < 0 {
 		s.shutdownOffset = int64(max(first, last))

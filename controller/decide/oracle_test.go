@@ -55,7 +55,7 @@ func normal(t testing.TB, resp kmsg.Response) string {
 func strip(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
-		for _, k := range []string{"UnknownTags", "Version", "ThrottleMillis", "TopicID"} {
+		for _, k := range []string{"UnknownTags", "Version", "ThrottleMillis", "TopicID", "TopidID" /* so in kmsg */} {
 			delete(v, k)
 		}
 		for k, x := range v {

@@ -74,7 +74,9 @@ func (e *Env) checkRegistration(req *kmsg.BrokerRegistrationRequest, existing *i
 
 // stillThere tells whether a registered broker must be taken for alive. The
 // broker of this very process cannot be: there is one process a node id here,
-// which its data directory's lock ensures, and it is asking to come back.
+// which its data directory's lock ensures, and it is asking to come back. One
+// that was let go after a controlled shutdown has no session any more; Kafka
+// makes it wait until the session would have been over.
 func (e *Env) stillThere(b *image.Broker) bool {
 	return b.ID != e.ID && e.Live.hasSession(b.ID, b.Epoch, e.Now)
 }
