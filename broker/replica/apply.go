@@ -54,6 +54,7 @@ func (m *Manager) place(changed []image.LocalPartition) {
 			m.log.Error("cannot begin leadership", zap.Stringer("partition", p.TP()), zap.Error(err))
 		}
 		m.tellLeadership(p, t)
+		m.reports.assigned(p, l.New)
 	}
 }
 

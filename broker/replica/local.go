@@ -95,7 +95,18 @@ func (p *Partition) openLocked() (*partlog.Log, error) {
 	p.core.opened(log.StartOffset(), log.EndOffset(), p.m.opts.Logs.HighWatermark(p.TP()))
 	p.publishLocked(log, true)
 	p.log.Store(log)
+	p.m.reports.opened(p, dir)
 	return log, nil
+}
+
+// directory is where the log lies; false while it is not open.
+func (p *Partition) directory() (ids.DirectoryID, bool) {
+	if p.log.Load() == nil {
+		return ids.UnassignedDir, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dir, true
 }
 
 // beginEpoch notes where a new leader's epoch begins, for the first append to

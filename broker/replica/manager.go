@@ -21,7 +21,9 @@ type Options struct {
 	Logs   *logdir.Set
 	Clock  func() int64    // ms since 1970
 	Broker *configs.Values // gives topics the values they do not set
-	Logger *zap.Logger     // nil = silent
+	// Controller is told what only this broker knows of its partitions; nil: nobody is.
+	Controller Controller
+	Logger     *zap.Logger // nil = silent
 }
 
 // Manager holds this broker's partitions. Apply is called from one goroutine,
@@ -31,6 +33,7 @@ type Manager struct {
 	log      *zap.Logger
 	defaults atomic.Pointer[topicDefaults]
 	image    atomic.Pointer[image.Image]
+	reports  *reporter
 	stop     chan struct{}
 	stopped  sync.WaitGroup
 
@@ -64,6 +67,7 @@ func New(o Options) *Manager {
 	if m.log == nil {
 		m.log = zap.NewNop()
 	}
+	m.reports = newReporter(m)
 	m.defaults.Store(newTopicDefaults(o.Broker))
 	m.image.Store(image.Empty())
 	return m

@@ -15,6 +15,10 @@ const checkpointEvery = 5 * time.Second
 func (m *Manager) Start() {
 	m.stopped.Add(1)
 	go m.upkeep()
+	if m.opts.Controller != nil {
+		m.stopped.Add(1)
+		go m.reports.run()
+	}
 }
 
 // Close ends the upkeep and gives up every role; the logs stay open for their

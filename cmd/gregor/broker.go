@@ -43,11 +43,11 @@ type brokerRole struct {
 func newBroker(node *config.Node, l logs, f *folders, dial func(context.Context, ids.NodeID) (forward.Peer, error)) (*brokerRole, error) {
 	v, log := node.Values, l.Named(brokerLogger)
 	b := &brokerRole{node: node, log: log, folders: f, values: v}
-	b.replicas = replica.New(replica.Options{Node: node.ID, FS: vfs.OS, Logs: f.logs, Clock: nowMs, Broker: v, Logger: log})
+	b.forward = forward.New(forward.Options{Dial: dial, RequestTimeout: ms(v.Int("request.timeout.ms")), Logger: log})
+	b.replicas = replica.New(replica.Options{Node: node.ID, FS: vfs.OS, Logs: f.logs, Clock: nowMs, Broker: v, Controller: b.forward, Logger: log})
 	b.groups = coord.NewGroups(b.replicas, v, log)
 	b.config = api.NewConfig(v, node.ID, b.replicas.Image)
 	b.cluster = &api.Cluster{ID: f.meta.ClusterID, Image: b.replicas.Image}
-	b.forward = forward.New(forward.Options{Dial: dial, RequestTimeout: ms(v.Int("request.timeout.ms")), Logger: log})
 	var err error
 	if b.lifecycle, err = b.newLifecycle(); err != nil {
 		return nil, err
