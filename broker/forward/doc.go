@@ -1,6 +1,6 @@
 // Package forward is the broker's way to the active controller.
 //
-//	raft says who leads ──SetLeader──▶ Client ──dial──▶ one connection to the leader
+//	raft says who leads ──SetLeader──▶ Client ──dial──▶ one connection to the leader, its versions asked first (Negotiate)
 //	                                     │ Do: the broker's own requests (registration, heartbeats, AllocateProducerIds)
 //	                                     │ Forward, ForwardAs: a client's request, wrapped in an Envelope (KIP-590)
 //	ProducerIDs, TopicCreator ───────────┘

@@ -73,7 +73,11 @@ func dialController(self ids.NodeID, pipe conn.DialFunc, leader func() []raft.En
 				return d.DialContext(ctx, "tcp", address)
 			}
 		}
-		return conn.Dial(ctx, dial, "gregor-broker-"+strconv.Itoa(int(self)))
+		c, err := conn.Dial(ctx, dial, "gregor-broker-"+strconv.Itoa(int(self)))
+		if err != nil {
+			return nil, err
+		}
+		return forward.Negotiate(ctx, c)
 	}
 }
 

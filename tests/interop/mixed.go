@@ -199,12 +199,13 @@ func staticVoters(t *c) {
 	k.wants(k.admin("kafka-features.sh", "describe"), `kraft\.version.*FinalizedVersionLevel: 0\b`)
 	k.place("one", "1")
 	k.produce("one", 1, 100)
-	for _, next := range []node.Software{k.ours, k.home.Light()} {
+	for i, next := range []node.Software{k.ours, k.home.Light()} {
 		k.stop(ctrl)
 		ctrl.Become(next)
 		k.check(ctrl.Start())
-		k.topic("under-"+next.Name, 1)
-		k.produce("under-"+next.Name, 1, 100)
+		name := fmt.Sprintf("under-%d-%s", i, next.Name)
+		k.topic(name, 1)
+		k.produce(name, 1, 100)
 	}
 	k.has("one", 100)
 	k.wants(k.admin("kafka-metadata-quorum.sh", "describe", "--status"), `^LeaderId: +100$`, `^LeaderEpoch: +3$`, `^MaxFollowerLag: +0$`)
