@@ -33,6 +33,7 @@ func (m *Manager) Apply(d *image.Delta, img *image.Image) {
 
 // SetBroker takes over changed broker values, on which topics' configurations stand.
 func (m *Manager) SetBroker(v *configs.Values) {
+	m.broker.Store(v)
 	m.defaults.Store(newTopicDefaults(v))
 	m.mu.RLock()
 	names := make([]string, 0, len(m.byName))
@@ -145,6 +146,7 @@ func (m *Manager) configure(name string) {
 // know or has given to others. It is called once, when the metadata of a
 // starting broker has caught up with the controller's.
 func (m *Manager) MarkStrays() {
+	defer close(m.caughtUp)
 	img := m.Image()
 	for _, f := range m.opts.Logs.Found() {
 		t := img.Topics.ByName(f.TP.Topic)

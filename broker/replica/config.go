@@ -57,6 +57,9 @@ func typedConfig(v *configs.Values) *TopicConfig {
 		TimestampBeforeMaxMs: v.Long("message.timestamp.before.max.ms"),
 		TimestampAfterMaxMs:  v.Long("message.timestamp.after.max.ms"),
 	}
+	if v.IsSet("internal.segment.bytes") {
+		c.SegmentBytes = v.Int("internal.segment.bytes")
+	}
 	c.Recompress, c.Codec, c.CompressionLevel = compression(v)
 	return &TopicConfig{Log: c, MinISR: int(v.Int("min.insync.replicas"))}
 }
@@ -70,8 +73,12 @@ func compression(v *configs.Values) (recompress bool, c batch.Codec, level int) 
 	}
 	c, _ = batch.ParseCodec(name) // "uncompressed" is none
 	switch c {
-	case batch.Gzip, batch.Lz4, batch.Zstd:
-		level = int(v.Int("compression." + name + ".level"))
+	case batch.Gzip:
+		level = int(v.Int("compression.gzip.level"))
+	case batch.Lz4:
+		level = int(v.Int("compression.lz4.level"))
+	case batch.Zstd:
+		level = int(v.Int("compression.zstd.level"))
 	}
 	return true, c, level
 }

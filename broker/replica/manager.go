@@ -32,10 +32,12 @@ type Manager struct {
 	opts     Options
 	log      *zap.Logger
 	defaults atomic.Pointer[topicDefaults]
+	broker   atomic.Pointer[configs.Values]
 	image    atomic.Pointer[image.Image]
 	reports  *reporter
 	stop     chan struct{}
 	stopped  sync.WaitGroup
+	caughtUp chan struct{} // closed by MarkStrays
 
 	// hooks by topic; written before the first Apply only.
 	leadership map[string]func(partition int32, leader bool, epoch ids.LeaderEpoch)
@@ -60,13 +62,14 @@ type topic struct {
 // New makes a Manager without partitions; Apply brings them.
 func New(o Options) *Manager {
 	m := &Manager{
-		opts: o, log: o.Logger, stop: make(chan struct{}),
+		opts: o, log: o.Logger, stop: make(chan struct{}), caughtUp: make(chan struct{}),
 		leadership: map[string]func(int32, bool, ids.LeaderEpoch){}, watermarks: map[string]func(int32, ids.Offset){},
 		byName: map[string]*topic{}, byID: map[ids.TopicID]*topic{},
 	}
 	if m.log == nil {
 		m.log = zap.NewNop()
 	}
+	m.broker.Store(o.Broker)
 	m.reports = newReporter(m)
 	m.defaults.Store(newTopicDefaults(o.Broker))
 	m.image.Store(image.Empty())

@@ -10,18 +10,25 @@ import (
 // checkpointEvery is replica.high.watermark.checkpoint.interval.ms' default.
 const checkpointEvery = 5 * time.Second
 
-// Start begins the upkeep of the logs: retention, rolls and flushes by time,
-// delayed deletes, checkpoints. One goroutine does it for all partitions.
+// Start begins the upkeep of the logs: one goroutine for retention, rolls and
+// flushes by time, delayed deletes and checkpoints of all partitions, one that
+// compacts, and one that ends when it has opened what lay there at the start.
 func (m *Manager) Start() {
-	m.stopped.Add(1)
+	m.stopped.Add(2)
 	go m.upkeep()
+	go m.openFound()
+	if cleans(m.broker.Load()) {
+		m.stopped.Add(1)
+		go m.runCleaner()
+	}
 	if m.opts.Controller != nil {
 		m.stopped.Add(1)
 		go m.reports.run()
 	}
 }
 
-// Close ends the upkeep and gives up every role; the logs stay open for their
+// Close ends the upkeep, a cleaning in the middle of a log too, and gives up
+// every role; the logs stay open for their
 // owner to close.
 func (m *Manager) Close() {
 	close(m.stop)

@@ -1,7 +1,11 @@
 package compact
 
 import (
+	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
+	"syscall"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/logdir"
@@ -18,9 +22,21 @@ type Cleaner struct {
 	MaxKeys int
 	// Failed is told of a log that cannot be cleaned; it is left alone from then on. May be nil.
 	Failed func(tp ids.TopicPartition, err error)
+	// Stopped is asked before every batch; once it is true a cleaning gives up
+	// and leaves its log as it was. May be nil.
+	Stopped func() bool
 
-	mu   sync.Mutex
-	busy map[ids.TopicPartition]bool // in work, or given up
+	mu sync.Mutex
+	// busy are the logs in work or given up. A topic that is made anew has a new
+	// log, and so a new chance.
+	busy map[ids.TopicPartition]*partlog.Log
+}
+
+// SetMaxKeys changes the bound of the key map for cleanings that begin later.
+func (c *Cleaner) SetMaxKeys(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.MaxKeys = n
 }
 
 type candidate struct {
@@ -39,15 +55,35 @@ func (c *Cleaner) Round(now int64) bool {
 	if !ok {
 		return false
 	}
-	err := c.clean(best, now)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err == nil {
+	err := c.guarded(best, now)
+	if passing(err) {
+		c.mu.Lock()
 		delete(c.busy, best.tp)
-	} else if c.Failed != nil {
+		c.mu.Unlock()
+		return err == nil
+	}
+	if c.Failed != nil {
 		c.Failed(best.tp, err)
 	}
 	return true
+}
+
+// passing tells errors that are no fault of the log: it was truncated, closed
+// or deleted meanwhile, or the disk is full, which deletes will change.
+func passing(err error) bool {
+	return err == nil || errors.Is(err, ErrStopped) || errors.Is(err, partlog.ErrChanged) || errors.Is(err, partlog.ErrClosed) ||
+		errors.Is(err, syscall.ENOSPC)
+}
+
+// guarded turns a panic into an error: one log, whatever lies in it, must not
+// end the process or leave all others to grow.
+func (c *Cleaner) guarded(cand candidate, now int64) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return c.clean(cand, now)
 }
 
 // take chooses a log and marks it busy.
@@ -55,22 +91,25 @@ func (c *Cleaner) take(now int64) (best candidate, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy == nil {
-		c.busy = map[ids.TopicPartition]bool{}
+		c.busy = map[ids.TopicPartition]*partlog.Log{}
 	}
 	c.Set.Each(func(tp ids.TopicPartition, log *partlog.Log, dir *logdir.Dir) {
 		cfg := log.Config()
-		if !cfg.Compact || c.busy[tp] || dir.Err() != nil || log.Segments() < 2 {
+		if !cfg.Compact || c.busy[tp] == log || dir.Err() != nil || log.Segments() < 2 {
 			return
 		}
 		stable, known := c.Stable(tp)
 		if !known {
 			return
 		}
+		first := c.firstDirty(tp, log, dir)
+		if log.ActiveBase() <= first {
+			return // clean: most logs, most of the time, at the price of two locks
+		}
 		sealed, err := log.Sealed()
 		if err != nil {
 			return
 		}
-		first := c.firstDirty(tp, log, dir)
 		ratio, age := Dirty(sealed, Options{FirstDirty: first, Stable: stable, Now: now}, cfg)
 		overdue := ratio > 0 && age > cfg.MaxCompactionLagMs
 		if ratio > 0 && (ratio >= cfg.MinCleanableRatio || overdue) && (!ok || ratio > best.ratio) {
@@ -78,7 +117,7 @@ func (c *Cleaner) take(now int64) (best candidate, ok bool) {
 		}
 	})
 	if ok {
-		c.busy[best.tp] = true
+		c.busy[best.tp] = best.log
 	}
 	return best, ok
 }
@@ -95,7 +134,10 @@ func (c *Cleaner) firstDirty(tp ids.TopicPartition, log *partlog.Log, dir *logdi
 
 func (c *Cleaner) clean(cand candidate, now int64) error {
 	stable, _ := c.Stable(cand.tp)
-	st, err := Clean(cand.log, Options{FirstDirty: cand.first, Stable: stable, Now: now, MaxKeys: c.MaxKeys})
+	c.mu.Lock()
+	keys := c.MaxKeys
+	c.mu.Unlock()
+	st, err := Clean(cand.log, Options{FirstDirty: cand.first, Stable: stable, Now: now, MaxKeys: keys, Stopped: c.Stopped})
 	if err != nil {
 		return err
 	}

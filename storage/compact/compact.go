@@ -38,6 +38,9 @@ import (
 // ErrTooManyKeys: not even one batch's keys fit into MaxKeys.
 var ErrTooManyKeys = errors.New("the cleaner's key map is too small for a batch")
 
+// ErrStopped: the owner stops; the log is as it was.
+var ErrStopped = errors.New("the cleaner stops")
+
 // budget bounds what one batch may take unpacked.
 const budget = 256 << 20
 
@@ -47,6 +50,8 @@ type Options struct {
 	Stable     ids.Offset // last stable offset: nothing at or above is touched
 	Now        int64      // ms
 	MaxKeys    int        // bound of the key map, about 50 bytes a key
+	// Stopped is asked before every batch, see Cleaner; may be nil.
+	Stopped func() bool
 }
 
 // Stats says what a cleaning did.
@@ -66,7 +71,7 @@ func Dirty(sealed partlog.Sealed, o Options, cfg *partlog.Config) (ratio float64
 			continue
 		}
 		if dirty == 0 {
-			age = o.Now - s.MaxTimestamp
+			age = o.Now - s.Oldest
 		}
 		dirty += s.Size
 	}
@@ -171,6 +176,9 @@ func (c *cleaner) each(base ids.Offset, f func(h *segment.Header, v batch.View) 
 		h, v, _, err := r.Next()
 		if err == io.EOF {
 			return nil
+		}
+		if c.o.Stopped != nil && c.o.Stopped() {
+			return ErrStopped
 		}
 		if err == nil {
 			err = f(&h, v)

@@ -1,9 +1,12 @@
 package logdir
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
+	"strings"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/partlog"
@@ -34,6 +37,23 @@ func (s *Set) Found() []Found {
 			return
 		}
 		f.TopicID = id
+	})
+	return out
+}
+
+// Unopened are the partitions that lie in the directories and are not in use
+// yet, sorted; it touches no disk.
+func (s *Set) Unopened() []ids.TopicPartition {
+	s.mu.Lock()
+	out := make([]ids.TopicPartition, 0, len(s.found))
+	for tp, d := range s.found {
+		if d.Err() == nil {
+			out = append(out, tp)
+		}
+	}
+	s.mu.Unlock()
+	slices.SortFunc(out, func(a, b ids.TopicPartition) int {
+		return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 	})
 	return out
 }

@@ -31,6 +31,15 @@ type Config struct {
 	CompressionLevel     int         // level of Codec; 0 = the codec's default
 }
 
+// rollMs is the age at which a segment ends: what is to be compacted within
+// max.compaction.lag.ms must not lie in the active segment for longer.
+func (c *Config) rollMs() int64 {
+	if c.Compact && c.MaxCompactionLagMs > 0 {
+		return min(c.SegmentMs, c.MaxCompactionLagMs)
+	}
+	return c.SegmentMs
+}
+
 // DefaultConfig returns Kafka 4.3's defaults.
 func DefaultConfig() Config {
 	return Config{

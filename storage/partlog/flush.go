@@ -226,7 +226,7 @@ func (l *Log) rollByTime(now int64, cfg *Config) error {
 		return nil
 	}
 	first, err := s.FirstTimestamp()
-	if err != nil || first >= 0 || now-s.Created <= cfg.SegmentMs-l.jitter {
+	if err != nil || first >= 0 || now-s.Created <= cfg.rollMs()-l.jitter {
 		return err
 	}
 	return l.roll(now)

@@ -3,6 +3,7 @@ package partlog
 import (
 	"errors"
 	"io/fs"
+	"math"
 	"slices"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -18,6 +19,9 @@ type SealedSegment struct {
 	Base, Next   ids.Offset // Next is the base of the following segment
 	Size         int64
 	MaxTimestamp int64 // ms; time of the last write if no record has one
+	// Oldest is the time of the first batch in ms where max.compaction.lag.ms
+	// asks for it, else MaxTimestamp.
+	Oldest int64
 }
 
 // Sealed is the sealed segments at one moment.
@@ -42,9 +46,38 @@ func (l *Log) Sealed() (Sealed, error) {
 		if err != nil {
 			return out, l.errf("list segments", err)
 		}
-		out.Segments = append(out.Segments, SealedSegment{s.Base, l.segs[i+1].Base, size, newest})
+		oldest := newest
+		if cfg.MaxCompactionLagMs != math.MaxInt64 {
+			if oldest, err = l.oldest(s, newest); err != nil {
+				return out, l.errf("list segments", err)
+			}
+		}
+		out.Segments = append(out.Segments, SealedSegment{s.Base, l.segs[i+1].Base, size, newest, oldest})
 	}
 	return out, nil
+}
+
+// oldest is the timestamp of a segment's first batch, or newest without one.
+func (l *Log) oldest(s *segment.Segment, newest int64) (int64, error) {
+	if !s.Hot() {
+		defer s.Cool()
+	}
+	first, err := s.FirstTimestamp()
+	if first < 0 {
+		first = newest
+	}
+	return first, err
+}
+
+// ActiveBase is the offset at which the active segment begins, the end offset
+// without any: below it a cleaner may find work.
+func (l *Log) ActiveBase() ids.Offset {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.active(); s != nil {
+		return s.Base
+	}
+	return l.end
 }
 
 // AbortedIndex is the transaction indexes of all segments, in the order of their markers.

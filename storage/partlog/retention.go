@@ -79,8 +79,13 @@ func (l *Log) expired(now int64, hw ids.Offset) (int, error) {
 	return n, nil
 }
 
-// newest is the largest timestamp of a segment, or when it was last written if its records have none.
+// newest is the largest timestamp of a segment, or when it was last written if
+// its records have none. A segment that rests is put back to rest: nobody else
+// would close its files again.
 func (l *Log) newest(s *segment.Segment, cfg *Config) (int64, error) {
+	if !s.Hot() {
+		defer s.Cool()
+	}
 	m, err := s.MaxTimestamp(cfg.IndexIntervalBytes)
 	if err != nil || m.Timestamp >= 0 {
 		return m.Timestamp, err

@@ -18,7 +18,7 @@ func (l *Log) rollDue(s *segment.Segment, size int, maxTimestamp int64, last ids
 		return last-s.Base > 1<<31-1
 	}
 	return have > int64(cfg.SegmentBytes)-int64(size) ||
-		l.waited(s, maxTimestamp, now) > cfg.SegmentMs-l.jitter ||
+		l.waited(s, maxTimestamp, now) > cfg.rollMs()-l.jitter ||
 		s.Full(last, cfg.SegmentIndexBytes)
 }
 
