@@ -68,6 +68,8 @@ type core struct {
 	parked  []parked   // by offset
 	end     ids.Offset // of the next record we may append, at the least
 	live    *decide.Liveness
+	// members is the index of pending; nil until a decision asks for it.
+	members *image.Members
 
 	lastAppend    int64 // ms, for NoOp records
 	peerSeen      int64 // ms, when another node last read our log
@@ -169,7 +171,7 @@ func (c *core) stepDown() {
 	for _, p := range c.parked {
 		c.publish(publication{replies: []func(){func() { p.reply(nil, ErrNotController) }}})
 	}
-	c.epoch, c.pending, c.queue, c.parked, c.live = notLeading, nil, nil, nil, nil
+	c.epoch, c.pending, c.queue, c.parked, c.live, c.members = notLeading, nil, nil, nil, nil, nil
 }
 
 // env is what a decision sees now.
@@ -177,8 +179,16 @@ func (c *core) env(now int64) *decide.Env {
 	voters, kraft := c.quorum.State()
 	return &decide.Env{
 		Node: c.o.Node, Image: c.pending, Now: now, Rand: c.rand, NextOffset: max(c.end, c.quorum.EndOffset()),
-		KRaftVersion: kraft, Voters: voters, Live: c.live,
+		KRaftVersion: kraft, Voters: voters, Live: c.live, Members: c.index,
 	}
+}
+
+// index finds the partitions of brokers in the pending image.
+func (c *core) index() *image.Members {
+	if c.members == nil {
+		c.members = image.NewMembers(c.pending.Topics)
+	}
+	return c.members
 }
 
 // request decides, appends and parks the answer.
@@ -280,6 +290,9 @@ func (c *core) appendBatch(recs []records.Versioned, all bool, now int64) (int, 
 	}
 	at := image.Provenance{Last: ids.OffsetAndEpoch{Offset: last, Epoch: c.epoch}, AppendTime: wall}
 	c.pending = delta.Apply(at)
+	if c.members != nil {
+		c.members.Follow(c.pending.Topics, delta.Topics())
+	}
 	c.queue = append(c.queue, appended{last: last, delta: delta, image: c.pending})
 	c.end, c.lastAppend = last+1, now
 	return len(recs), nil

@@ -35,8 +35,12 @@ type Env struct {
 	// Image is the metadata with all records appended so far, committed or not.
 	Image *image.Image
 	// Now is ms since 1970 for what is recorded or compared with Live.
-	Now  int64
-	Rand *rand.Rand
+	Now int64
+	// Members returns the index of Image's partitions by broker, which may be
+	// made when it is first asked for. Nil: every partition is looked at instead,
+	// with the same result.
+	Members func() *image.Members
+	Rand    *rand.Rand
 	// NextOffset is greater than the offset of any record in Image and not
 	// greater than the offset the first record of this decision will get.
 	NextOffset ids.Offset

@@ -19,31 +19,47 @@ type shift struct {
 	lost   ids.NodeID // came back without its unflushed records: out of ISR and ELR
 }
 
-// shiftLeaders appends the changes of all partitions that meet which.
-//
-// It looks at every partition of the cluster. Fencing is rare, and a walk over
-// a million partitions takes some tens of milliseconds, less than keeping an
-// index of who is in which ISR costs over the life of the partitions.
-func (e *Env) shiftLeaders(d *Decision, s shift, which func(*image.Partition) bool) {
+// everyPartition stands for the broker that all partitions concern.
+const everyPartition ids.NodeID = -2
+
+// eachOf calls f, until it returns false, for every partition that has broker in
+// its ISR or ELR, or no leader if broker is NoNode; and maybe for others.
+func (e *Env) eachOf(broker ids.NodeID, f func(*image.Topic, int32, *image.Partition) bool) {
+	if e.Members != nil && broker != everyPartition {
+		e.Members().Each(e.Image.Topics, broker, f)
+		return
+	}
+	e.Image.Topics.Each(func(t *image.Topic) bool {
+		for i, p := range t.Partitions {
+			if !f(t, int32(i), p) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// shiftLeaders appends the changes of those partitions of a broker, as eachOf
+// finds them, that meet which.
+func (e *Env) shiftLeaders(d *Decision, s shift, broker ids.NodeID, which func(*image.Partition) bool) {
 	live := func(id ids.NodeID) bool {
 		return id != s.leaves && id != s.lost && (id == s.joins || e.active(id))
 	}
-	e.Image.Topics.Each(func(t *image.Topic) bool {
-		how, minISR := online, 0 // found out when the first partition is met
-		for i, p := range t.Partitions {
-			if !which(p) {
-				continue
-			}
-			if minISR == 0 {
-				minISR = e.minISR(t)
-				if e.uncleanElection(t.Name) {
-					how = unclean
-				}
-			}
-			c := e.newChange(p, minISR, live)
-			c.election = how
-			e.shiftLeader(d, s, c, t.ID, int32(i))
+	var topic *image.Topic // that how and minISR are of
+	how, minISR := online, 0
+	e.eachOf(broker, func(t *image.Topic, i int32, p *image.Partition) bool {
+		if !which(p) {
+			return true
 		}
+		if t != topic {
+			topic, how, minISR = t, online, e.minISR(t)
+			if e.uncleanElection(t.Name) {
+				how = unclean
+			}
+		}
+		c := e.newChange(p, minISR, live)
+		c.election = how
+		e.shiftLeader(d, s, c, t.ID, i)
 		return true
 	})
 }
@@ -86,14 +102,14 @@ func inISRorELR(id ids.NodeID) func(*image.Partition) bool {
 
 // fence takes a broker's leaderships away and marks it.
 func (e *Env) fence(d *Decision, b *image.Broker) {
-	e.shiftLeaders(d, shift{leaves: b.ID, joins: ids.NoNode, lost: ids.NoNode}, inISR(b.ID))
+	e.shiftLeaders(d, shift{leaves: b.ID, joins: ids.NoNode, lost: ids.NoNode}, b.ID, inISR(b.ID))
 	d.add(&records.BrokerRegistrationChangeRecord{BrokerID: b.ID, BrokerEpoch: b.Epoch, Fenced: fenceChange}, 0)
 }
 
 // unfence marks a broker and gives it the partitions that wait for it.
 func (e *Env) unfence(d *Decision, b *image.Broker) {
 	d.add(&records.BrokerRegistrationChangeRecord{BrokerID: b.ID, BrokerEpoch: b.Epoch, Fenced: unfenceChange}, 0)
-	e.shiftLeaders(d, shift{leaves: ids.NoNode, joins: b.ID, lost: ids.NoNode}, func(p *image.Partition) bool { return !p.HasLeader() })
+	e.shiftLeaders(d, shift{leaves: ids.NoNode, joins: b.ID, lost: ids.NoNode}, ids.NoNode, func(p *image.Partition) bool { return !p.HasLeader() })
 }
 
 // enterShutdown moves leaderships away from a broker that wants to stop.
@@ -101,16 +117,16 @@ func (e *Env) enterShutdown(d *Decision, b *image.Broker) {
 	if !b.InControlledShutdown {
 		d.add(&records.BrokerRegistrationChangeRecord{BrokerID: b.ID, BrokerEpoch: b.Epoch, InControlledShutdown: 1}, 1)
 	}
-	e.shiftLeaders(d, shift{leaves: b.ID, joins: ids.NoNode, lost: ids.NoNode}, inISR(b.ID))
+	e.shiftLeaders(d, shift{leaves: b.ID, joins: ids.NoNode, lost: ids.NoNode}, b.ID, inISR(b.ID))
 }
 
 // cleanUp handles the partitions of a broker that comes back as a new process.
 func (e *Env) cleanUp(d *Decision, id ids.NodeID, clean bool) {
 	if e.elr() && !clean {
-		e.shiftLeaders(d, shift{leaves: ids.NoNode, joins: ids.NoNode, lost: id}, inISRorELR(id))
+		e.shiftLeaders(d, shift{leaves: ids.NoNode, joins: ids.NoNode, lost: id}, id, inISRorELR(id))
 		return
 	}
-	e.shiftLeaders(d, shift{leaves: id, joins: ids.NoNode, lost: ids.NoNode}, inISR(id))
+	e.shiftLeaders(d, shift{leaves: id, joins: ids.NoNode, lost: ids.NoNode}, id, inISR(id))
 }
 
 // Fence fences a broker that was not heard of for a session.
@@ -126,14 +142,9 @@ func Fence(e *Env, id ids.NodeID) Decision {
 // leads tells whether a broker leads any partition.
 func (e *Env) leads(id ids.NodeID) bool {
 	found := false
-	e.Image.Topics.Each(func(t *image.Topic) bool {
-		for _, p := range t.Partitions {
-			if p.Leader == id {
-				found = true
-				return false
-			}
-		}
-		return true
+	e.eachOf(id, func(_ *image.Topic, _ int32, p *image.Partition) bool {
+		found = p.Leader == id
+		return !found
 	})
 	return found
 }

@@ -122,7 +122,7 @@ func (e *Env) directoriesFailed(d *Decision, b *image.Broker, offline [][16]byte
 	if len(failed) == 0 {
 		return
 	}
-	e.shiftLeaders(d, shift{leaves: b.ID, joins: ids.NoNode, lost: ids.NoNode}, func(p *image.Partition) bool {
+	e.shiftLeaders(d, shift{leaves: b.ID, joins: ids.NoNode, lost: ids.NoNode}, everyPartition, func(p *image.Partition) bool {
 		dir, ok := p.DirectoryOf(b.ID)
 		return ok && slices.Contains(failed, dir)
 	})

@@ -260,6 +260,9 @@ func (e *Env) apply(t failer, d Decision) {
 	first := e.NextOffset
 	e.NextOffset += ids.Offset(len(d.Records))
 	e.Image = delta.Apply(image.Provenance{Last: ids.OffsetAndEpoch{Offset: e.NextOffset - 1}})
+	if e.Members != nil {
+		e.Members().Follow(e.Image.Topics, delta.Topics())
+	}
 	e.Live.Apply(d.Touch, first-1, e.NextOffset-1)
 }
 

@@ -160,7 +160,7 @@ func UnregisterBroker(e *Env, req *kmsg.UnregisterBrokerRequest) (Decision, erro
 		return Decision{}, fail(kerr.BrokerIDNotRegistered, "Broker ID %d is not currently registered", req.BrokerID)
 	}
 	d := Decision{Reply: req.ResponseKind(), Touch: &Touch{Broker: id, Removed: true}}
-	e.shiftLeaders(&d, shift{leaves: id, joins: ids.NoNode, lost: ids.NoNode}, func(p *image.Partition) bool {
+	e.shiftLeaders(&d, shift{leaves: id, joins: ids.NoNode, lost: ids.NoNode}, id, func(p *image.Partition) bool {
 		return inISR(id)(p) || slices.Contains(p.ELR, id)
 	})
 	d.add(&records.UnregisterBrokerRecord{BrokerID: id, BrokerEpoch: b.Epoch}, 0)
