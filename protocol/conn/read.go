@@ -36,6 +36,7 @@ var (
 type input struct {
 	buf  []byte // made by the first read
 	r, w int    // buf[r:w] is read and not consumed
+	raw  rawReader
 }
 
 // nextCall reads one frame and its header.
@@ -189,6 +190,9 @@ func (c *Conn) readFull(p []byte) error {
 // read waits for the peer, before which the reader pays its debts.
 func (c *Conn) read(p []byte) (int, error) {
 	c.yield()
+	if c.raw != nil && len(p) <= peekLarge {
+		return c.in.raw.read(c.raw, p)
+	}
 	return c.nc.Read(p)
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,7 +32,10 @@ type rawWriter struct {
 	step func(fd uintptr) bool
 	poll func(fd uintptr) bool // step that never waits
 	conn *Conn
-	bufs [][]byte // what sendMore still has to send
+	bufs [][]byte // what send still has to send
+	more int      // MSG_MORE while the reply goes on behind bufs
+	msg  unix.Msghdr
+	iov  [maxPieces]unix.Iovec
 	file int
 	off  int64
 	left int // what sendFile still has to send
@@ -62,7 +66,7 @@ func (w *rawWriter) run(c *Conn, wait bool) error {
 // single makes one attempt; a full socket is no error.
 func (w *rawWriter) single(fd uintptr) bool {
 	w.sent = 0
-	n, err := unix.SendmsgBuffers(int(fd), w.bufs, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	n, err := w.sendmsg(int(fd))
 	switch {
 	case err == nil:
 		w.sent = n
@@ -101,7 +105,7 @@ func (w *rawWriter) once(fd uintptr) bool {
 
 func (w *rawWriter) one(fd int) error {
 	if len(w.bufs) > 0 {
-		n, err := unix.SendmsgBuffers(fd, w.bufs, nil, nil, unix.MSG_MORE|unix.MSG_NOSIGNAL)
+		n, err := w.sendmsg(fd)
 		if err != nil {
 			return os.NewSyscallError("sendmsg", err)
 		}
@@ -119,12 +123,82 @@ func (w *rawWriter) one(fd int) error {
 	return nil
 }
 
-// sendMore writes bufs and tells the kernel that more follows at once.
-func (w *rawWriter) sendMore(c *Conn, bufs [][]byte) error {
+// send writes bufs. more tells the kernel that the reply goes on at once.
+func (w *rawWriter) send(c *Conn, bufs [][]byte, more bool) error {
 	w.bufs = bufs
+	if more {
+		w.more = unix.MSG_MORE
+	}
 	err := w.run(c, true)
-	w.bufs = nil
+	w.bufs, w.more = nil, 0
 	return err
+}
+
+// maxPieces is how many pieces of a small write need no memory of their own.
+const maxPieces = 8
+
+// sendmsg makes one system call for bufs. A small one is made behind the
+// scheduler's back: it never sleeps, and telling the scheduler costs more than
+// the call: an idle process has its monitor thread woken each time.
+func (w *rawWriter) sendmsg(fd int) (int, error) {
+	flags := w.more | unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+	size := 0
+	for i, b := range w.bufs {
+		if size += len(b); size > copyBelow || i == maxPieces {
+			return unix.SendmsgBuffers(fd, w.bufs, nil, nil, flags)
+		}
+		w.iov[i].Base = unsafe.SliceData(b)
+		w.iov[i].SetLen(len(b))
+	}
+	w.msg.Iov = &w.iov[0]
+	w.msg.SetIovlen(len(w.bufs))
+	n, _, errno := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&w.msg)), uintptr(flags))
+	clear(w.iov[:len(w.bufs)])
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// rawReader reads from the socket of a plain TCP connection, like sendmsg
+// without a word to the scheduler.
+type rawReader struct {
+	step func(fd uintptr) bool
+	p    []byte
+	n    int
+	err  error
+}
+
+// read waits for bytes and reads at most len(p) of them, which must be few.
+func (r *rawReader) read(raw syscall.RawConn, p []byte) (int, error) {
+	if r.step == nil {
+		r.step = r.once
+	}
+	r.p, r.n, r.err = p, 0, nil
+	if err := raw.Read(r.step); err != nil {
+		return 0, err
+	}
+	return r.n, r.err
+}
+
+// once is called again when there is something to read as long as it returns false.
+func (r *rawReader) once(fd uintptr) bool {
+	for {
+		n, _, errno := syscall.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(r.p))), uintptr(len(r.p)))
+		switch {
+		case errno == unix.EINTR:
+			continue
+		case errno == unix.EAGAIN:
+			return false
+		case errno != 0:
+			r.err = os.NewSyscallError("read", errno)
+		case n == 0:
+			r.err = io.EOF
+		default:
+			r.n = int(n)
+		}
+		return true
+	}
 }
 
 // sendFile sends a region from the page cache to the socket without a copy

@@ -13,9 +13,16 @@ func rawOf(net.Conn) syscall.RawConn { return nil }
 // rawWriter is never used where rawOf returns nil.
 type rawWriter struct{}
 
-func (rawWriter) sendMore(*Conn, [][]byte) error { panic("conn: no raw writes on this system") }
-func (rawWriter) sendFile(*Conn, Region) error   { panic("conn: no raw writes on this system") }
+func (rawWriter) send(*Conn, [][]byte, bool) error { panic("conn: no raw writes on this system") }
+func (rawWriter) sendFile(*Conn, Region) error     { panic("conn: no raw writes on this system") }
 
 func (rawWriter) try(*Conn, [][]byte) (int, error) {
 	panic("conn: no raw writes on this system")
+}
+
+// rawReader is never used where rawOf returns nil.
+type rawReader struct{}
+
+func (rawReader) read(syscall.RawConn, []byte) (int, error) {
+	panic("conn: no raw reads on this system")
 }

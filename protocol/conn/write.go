@@ -233,8 +233,8 @@ func (o *output) send(c *Conn, more bool) (err error) {
 	c.srv.counters.BytesOut.Add(int64(n))
 	switch {
 	case n == 0:
-	case more && c.raw != nil:
-		err = o.raw.sendMore(c, o.store)
+	case c.raw != nil:
+		err = o.raw.send(c, o.store, more)
 	case len(o.store) == 1:
 		_, err = c.nc.Write(o.store[0])
 	default:
