@@ -8,8 +8,8 @@
 // Absolute figures drift from machine to machine and hour to hour, so what
 // counts is a ratio within one round: in each, every piece of work is done by
 // Apache Kafka, then by gregor, then (where there is one) by the floor, on fresh
-// topics. The page cache is touched once before, because a virtual machine's
-// first touch of a page costs up to ten times a later one.
+// topics. Memory is touched before each run that fills the page cache, because a
+// virtual machine's first touch of a page costs up to ten times a later one.
 package main
 
 import (
@@ -29,7 +29,6 @@ var (
 	only   = flag.String("only", "", "comma-separated names of works; docs/BENCHMARKS.md is then not written")
 	rounds = flag.Int("rounds", 3, "rounds, of which the median counts")
 	mib    = flag.Int64("bytes", 1024, "MiB of payload a throughput run moves")
-	warm   = flag.Int64("warm", 0, "MiB of page cache to touch first (default: half of what is available)")
 	binary = flag.String("binary", "", "gregor's binary (default bin/gregor)")
 	out    = flag.String("out", "", "where to write (default docs/BENCHMARKS.md)")
 )
@@ -69,9 +68,6 @@ func run() error {
 	b.kbench = filepath.Join(root, ".cache", "kbench")
 	if o, err := exec.Command("go", "build", "-o", b.kbench, "./tests/bench/kbench").CombinedOutput(); err != nil {
 		return fmt.Errorf("go build kbench: %w\n%s", err, o)
-	}
-	if err := touchPageCache(*warm); err != nil {
-		return err
 	}
 	servers, err := b.startAll()
 	defer func() {

@@ -165,6 +165,9 @@ func (b *bench) kb(s *node.Server, mode string, args ...string) (figures, error)
 
 // exec runs kbench and reads its line of key=value figures.
 func (b *bench) exec(mode string, args ...string) (figures, error) {
+	if mode == "produce" || mode == "floor" {
+		touchMemory(*mib * 3 / 2)
+	}
 	var stdout, stderr bytes.Buffer
 	cmd := exec.Command(b.kbench, append([]string{mode}, args...)...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
