@@ -9,9 +9,10 @@ import (
 const (
 	// openEvery paces the opening of logs that nobody has used since the start.
 	openEvery = time.Second
-	// openAtOnce bounds how many are opened in one go, and so what a restart with
-	// 100,000 partitions costs those that are in use.
-	openAtOnce = 200
+	// openAtOnce bounds how many are opened in one go. An opened log keeps a file
+	// until it has rested for a while, and logdir puts no more than this many to
+	// rest a second: opening faster would run out of files with 100,000 partitions.
+	openAtOnce = 20
 	// openFor bounds the time of one go: after a crash a log is recovered first.
 	openFor = 50 * time.Millisecond
 )
