@@ -96,6 +96,7 @@ func (b *bench) round(n int, servers []*node.Server, results map[string]*result)
 		if err != nil {
 			return err
 		}
+		fmt.Printf("%-8s %v\n", "floor", f)
 		add(results, "floor", "floor", "floor", f)
 	}
 	for _, w := range works() {

@@ -91,17 +91,11 @@ func idle(_ context.Context, o options) error {
 		}
 	}()
 	for range o.n {
-		c, err := net.Dial("tcp", o.addr)
+		c, err := greet(o.addr)
 		if err != nil {
 			return fmt.Errorf("connection %d: %w", len(held), err)
 		}
 		held = append(held, c)
-		if _, err := c.Write(apiVersions); err != nil {
-			return err
-		}
-		if _, err := io.ReadAtLeast(c, make([]byte, 4096), 4); err != nil {
-			return err
-		}
 	}
 	opened, used := time.Since(start), cpu(o.pid)
 	time.Sleep(o.duration)
@@ -109,4 +103,22 @@ func idle(_ context.Context, o options) error {
 	fmt.Printf("mode=idle connections=%d open_s=%.2f rss_before_mib=%.1f rss_after_mib=%.1f kib_per_connection=%.1f cpu_pct=%.2f\n",
 		o.n, opened.Seconds(), before, after, (after-before)*1024/float64(o.n), (cpu(o.pid)-used)/o.duration.Seconds()*100)
 	return nil
+}
+
+// greet opens a connection that has asked one question. It tries for a while: a
+// server may still be busy with closing those of an earlier run.
+func greet(addr string) (c net.Conn, err error) {
+	for range 20 {
+		if c, err = net.Dial("tcp", addr); err == nil {
+			if _, err = c.Write(apiVersions); err == nil {
+				_, err = io.ReadAtLeast(c, make([]byte, 4096), 4)
+			}
+			if err == nil {
+				return c, nil
+			}
+			_ = c.Close()
+		}
+		time.Sleep(250 * time.Millisecond)
+	}
+	return nil, err
 }
