@@ -263,6 +263,9 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"property that is no number", func(*testing.T, *node.Server) []string { return []string{"num.partitions=many"} }, []string{"num.partitions", "many"}},
 		{"property out of range", func(*testing.T, *node.Server) []string { return []string{"num.partitions=0"} }, []string{"num.partitions", "0"}},
 		{"folder of another node", func(*testing.T, *node.Server) []string { return []string{"node.id=7"} }, []string{"7", "1"}},
+		{"folder of another cluster", func(t *testing.T, s *node.Server) []string {
+			return []string{"log.dirs=" + s.LogDir() + "," + foreignFolder(t, s)}
+		}, []string{foreignCluster, node.ClusterID}},
 		{"folder that is not formatted", func(t *testing.T, s *node.Server) []string {
 			return []string{"log.dirs=" + filepath.Join(s.Dir(), "empty")}
 		}, []string{"format"}},
@@ -302,6 +305,26 @@ func TestMistakesAreNamed(t *testing.T) {
 	if !running.Alive() {
 		t.Error("the node that was there first has ended")
 	}
+}
+
+const foreignCluster = "4L6g3nShT-eMCtK--X86sw"
+
+// foreignFolder is formatted like s's, for another cluster.
+func foreignFolder(t *testing.T, s *node.Server) string {
+	t.Helper()
+	meta, err := os.ReadFile(filepath.Join(s.LogDir(), "meta.properties"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(s.Dir(), "foreign")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(meta), node.ClusterID, foreignCluster)
+	if err := os.WriteFile(filepath.Join(dir, "meta.properties"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // runToEnd runs a command that must end by itself.
