@@ -158,7 +158,7 @@ func (p *producing) append(n int, t *kmsg.ProduceRequestTopic, in *kmsg.ProduceR
 	part, v, err := p.check(t, in)
 	if err != nil {
 		failed := partlog.AppendInfo{LogStartOffset: ids.NoOffset}
-		if errors.Is(err, kerr.UnknownServerError) { // Kafka looks at the log before it stumbles
+		if p.req.Version >= 7 && errors.Is(err, kerr.UnknownServerError) { // Kafka looks at the log before it stumbles
 			failed.LogStartOffset, _, _, _ = p.h.replicas.Offsets(part.TP())
 		}
 		p.outcome(n, out, replica.AppendResult{Err: err, AppendInfo: failed})

@@ -109,7 +109,13 @@ func buildNative(dir string) error {
 	}
 	// "dynamic" links the shared libraries of the system instead of downloading
 	// and compiling four more source trees.
-	return run(dir, []string{"CKJS_LINKING=dynamic", "MAKEFLAGS=-j2"}, "npm", "rebuild", "@confluentinc/kafka-javascript", "--loglevel=error")
+	rebuild := func(jobs string) error {
+		return run(dir, []string{"CKJS_LINKING=dynamic", "MAKEFLAGS=" + jobs}, "npm", "rebuild", "@confluentinc/kafka-javascript", "--loglevel=error")
+	}
+	if err := rebuild("-j2"); err == nil {
+		return nil
+	}
+	return rebuild("-j1") // its makefiles now and then start a file before the header that it needs is made
 }
 
 // AptInstall makes sure that Debian packages are there; it needs root only if one is not.

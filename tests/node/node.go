@@ -144,6 +144,9 @@ func sortedKeys(m map[string]string) []string {
 // Name is the software's name: gregor or apache.
 func (s *Server) Name() string { return s.sw.Name }
 
+// Software is what the node runs.
+func (s *Server) Software() Software { return s.sw }
+
 // Become makes other software run on the same folder from the next Start on.
 func (s *Server) Become(sw Software) { s.sw = sw }
 

@@ -145,7 +145,7 @@ func (r *Run) Fill(topic, suffix string, partition int32, b Batch) {
 	}
 }
 
-// PID asks for a producer id.
+// PID asks for a producer id above 0, which a Batch takes for none.
 func (r *Run) PID() int64 {
 	req := kmsg.NewPtrInitProducerIDRequest()
 	req.Version, req.TransactionTimeoutMillis, req.ProducerID, req.ProducerEpoch = 4, 60000, -1, -1
@@ -153,7 +153,7 @@ func (r *Run) PID() int64 {
 	r.Eventually("producer id", func() bool {
 		resp := r.Do(req).(*kmsg.InitProducerIDResponse)
 		pid = resp.ProducerID
-		return resp.ErrorCode == 0
+		return resp.ErrorCode == 0 && pid > 0
 	})
 	return pid
 }
