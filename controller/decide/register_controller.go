@@ -19,7 +19,9 @@ func RegisterController(e *Env, req *kmsg.ControllerRegistrationRequest) (Decisi
 	for _, f := range req.Features {
 		rec.Features = append(rec.Features, records.ControllerFeature{Name: f.Name, MinSupportedVersion: f.MinSupportedVersion, MaxSupportedVersion: f.MaxSupportedVersion})
 	}
-	d := Decision{Atomic: true, Reply: req.ResponseKind()}
+	reply := req.ResponseKind().(*kmsg.ControllerRegistrationResponse)
+	reply.ErrorMessage = new(string) // Kafka's text for no error is empty here
+	d := Decision{Atomic: true, Reply: reply}
 	d.add(rec, 0)
 	return d, nil
 }

@@ -6,5 +6,5 @@ import "slices"
 // file; then record Kafka's answers (see Record) and read the new lines of
 // testdata before trusting them.
 func Scripts() []Script {
-	return slices.Concat(produceScripts(), fetchScripts(), offsetScripts(), metadataScripts(), groupScripts(), offsetStoreScripts(), topicScripts(), configScripts(), clusterScripts(), electionScripts(), replicaScripts())
+	return slices.Concat(produceScripts(), fetchScripts(), offsetScripts(), metadataScripts(), groupScripts(), offsetStoreScripts(), topicScripts(), configScripts(), clusterScripts(), electionScripts(), replicaScripts(), quorumScripts())
 }
