@@ -117,6 +117,7 @@ func report(b *bench, rs map[string]*result) string {
 		jars := folderMB(b.home.Libs())
 		fmt.Fprintf(&t, "| program (MB; Kafka: jars, without a JVM) | %s | %s | %s | | ≤ 25 | %s |\n", number(jars, 0), number(mb, 1), number(mb/jars, 2), verdict)
 	}
+	t.WriteString("\nWhat holds missed figures back: docs/decisions/0004-missed-figures.md.\n")
 	return t.String()
 }
 
