@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 
 	"github.com/gregorbroker/gregor/broker/forward"
 	"github.com/gregorbroker/gregor/controller/image"
+	"github.com/gregorbroker/gregor/groupcoord"
 	"github.com/gregorbroker/gregor/protocol/conn"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -106,28 +106,12 @@ func (f *findCoordinator) find(listener string, r *kmsg.FindCoordinatorRequest, 
 		}
 		return nil, kerr.CoordinatorNotAvailable
 	}
-	partition := topic.Partitions[coordinatorPartition(key, len(topic.Partitions))]
+	partition := topic.Partitions[groupcoord.PartitionFor(key, int32(len(topic.Partitions)))]
 	n := f.cluster.view(img, listener).aliveNode(partition.Leader)
 	if n == nil {
 		return nil, kerr.CoordinatorNotAvailable
 	}
 	return n, nil
-}
-
-// coordinatorPartition is Kafka's: Java's hash of the key's UTF-16 units,
-// without its sign, modulo the partitions of the state topic.
-func coordinatorPartition(key string, partitions int) int {
-	var h int32
-	for _, unit := range utf16.Encode([]rune(key)) {
-		h = 31*h + int32(unit)
-	}
-	if h == -1<<31 {
-		h = 0
-	}
-	if h < 0 {
-		h = -h
-	}
-	return int(h) % partitions
 }
 
 // shareCoordinatorKey reads group:topicId:partition from the right, for group

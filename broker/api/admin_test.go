@@ -10,6 +10,7 @@ import (
 	"github.com/gregorbroker/gregor/broker/forward"
 	"github.com/gregorbroker/gregor/controller/image"
 	"github.com/gregorbroker/gregor/controller/records"
+	"github.com/gregorbroker/gregor/groupcoord"
 	"github.com/gregorbroker/gregor/protocol/apikey"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -175,7 +176,7 @@ func TestCoordinatorPartition(t *testing.T) {
 	// third hashes to the one number that has no positive twin; the last is
 	// outside the basic plane and counts as two units.
 	for key, want := range map[string]int{"": 0, "a": 97 % 50, "polygenelubricants": 0, "group": 98629247 % 50, "\U0001d11e": (31*0xd834 + 0xdd1e) % 50} {
-		if got := coordinatorPartition(key, 50); got != want {
+		if got := groupcoord.PartitionFor(key, 50); int(got) != want {
 			t.Errorf("%q: %d, want %d", key, got, want)
 		}
 	}
