@@ -30,6 +30,7 @@ type running struct {
 	controller *controller.Controller
 	listeners  *controllerServer // nil on a broker only
 	broker     *brokerRole       // nil on a controller only
+	monitor    *monitorPort      // nil when no HTTP port is configured
 	failed     chan error        // why the node cannot go on; room for one
 }
 
@@ -46,6 +47,9 @@ func start(ctx context.Context, node *config.Node, warnings []string, log logs) 
 	}
 	defer p.release()
 	r := &running{log: log, failed: make(chan error, 1)}
+	if r.monitor, err = bindMonitor(node); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			r.abandon()
@@ -61,6 +65,7 @@ func start(ctx context.Context, node *config.Node, warnings []string, log logs) 
 	if err = r.assemble(node, p); err != nil {
 		return nil, err
 	}
+	r.monitor.open(r)
 	if err = r.controller.Start(); err != nil {
 		return nil, err
 	}
@@ -72,6 +77,7 @@ func start(ctx context.Context, node *config.Node, warnings []string, log logs) 
 			return nil, err
 		}
 	}
+	r.monitor.setReady(true)
 	log.Info("Kafka Server started", zap.Int32("node", int32(node.ID)), zap.String("cluster", r.folders.meta.ClusterID),
 		zap.String("version", version), zap.Duration("after", time.Since(began)))
 	return r, nil
@@ -141,6 +147,8 @@ func (r *running) directoryFailed(dir string, id ids.DirectoryID, err error) {
 func (r *running) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
+	r.monitor.setReady(false)
+	defer r.monitor.close(ctx)
 	if r.broker != nil {
 		r.broker.leave(ctx)
 	}
@@ -160,6 +168,7 @@ func (r *running) stop() error {
 
 // abandon undoes a start that failed half way.
 func (r *running) abandon() {
+	r.monitor.close(context.Background())
 	if r.listeners != nil {
 		r.listeners.server.Close()
 	}

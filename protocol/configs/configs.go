@@ -95,7 +95,7 @@ type index struct {
 // tables is built once, before main, and only read afterwards.
 var tables = [...]index{
 	Broker: newIndex(Broker, nodeKeys, networkKeys, logKeys, coordinatorsKeys, serviceKeys, securityKeys, remoteKeys,
-		dynamicOnlyKeys),
+		dynamicOnlyKeys, ownKeys),
 	Topic:         newIndex(Topic, topicKeys),
 	Group:         newIndex(Group, groupKeys),
 	ClientMetrics: newIndex(ClientMetrics, clientMetricsKeys),

@@ -51,7 +51,7 @@ func TestTableIsKafkas(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", g, w)
 		}
 	}
-	count[Broker] += len(dynamicOnlyKeys)
+	count[Broker] += len(dynamicOnlyKeys) + len(ownKeys)
 	for kind, n := range count {
 		if len(All(kind)) != n {
 			t.Errorf("kind %d has %d keys, Kafka %d", kind, len(All(kind)), n)
@@ -98,6 +98,16 @@ func TestDefaultsAreValid(t *testing.T) {
 					t.Errorf("%s has the synonym %s, which is no key", d.Name, s.Name)
 				}
 			}
+		}
+	}
+}
+
+// Tools compare what DescribeConfigs lists, so what Kafka lacks stays hidden.
+func TestOwnKeysAreHiddenAndMarked(t *testing.T) {
+	for _, r := range ownKeys {
+		d, ok := Lookup(Broker, r.name)
+		if !ok || !d.Internal || !strings.HasPrefix(d.Name, "gregor.") {
+			t.Errorf("own key %s must be an internal broker key that begins with gregor.", r.name)
 		}
 	}
 }

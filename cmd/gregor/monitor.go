@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/gregorbroker/gregor/cmd/gregor/config"
+	"github.com/gregorbroker/gregor/cmd/gregor/monitor"
+)
+
+// monitorPort is the HTTP port of the node, when one is configured. It opens
+// first, so that whoever asks during a long start hears "not ready" instead of
+// nothing.
+type monitorPort struct {
+	listener net.Listener
+	server   *monitor.Server
+	ready    atomic.Bool
+}
+
+// bindMonitor takes the port, nil when none is wanted.
+func bindMonitor(node *config.Node) (*monitorPort, error) {
+	address := node.Values.String("gregor.http.listener")
+	if address == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("gregor.http.listener: cannot listen on %s: %w", address, err)
+	}
+	return &monitorPort{listener: l}, nil
+}
+
+// open starts to answer with what the rooms of r can tell.
+func (m *monitorPort) open(r *running) {
+	if m == nil {
+		return
+	}
+	m.server = monitor.New(monitor.Options{Ready: m.isReady, Sources: r.sources(), Logger: r.log.Logger})
+	r.log.Info("HTTP port", zap.Stringer("bound", m.listener.Addr()))
+	go func() {
+		if err := m.server.Serve(m.listener); err != nil {
+			r.log.Error("The HTTP port failed; the node goes on", zap.Error(err))
+		}
+	}()
+}
+
+// setReady says whether clients are served.
+func (m *monitorPort) setReady(ready bool) {
+	if m != nil {
+		m.ready.Store(ready)
+	}
+}
+
+func (m *monitorPort) isReady() error {
+	if !m.ready.Load() {
+		return errors.New("starting or stopping: no clients are served")
+	}
+	return nil
+}
+
+// close ends the port.
+func (m *monitorPort) close(ctx context.Context) {
+	switch {
+	case m == nil:
+	case m.server == nil:
+		m.listener.Close()
+	default:
+		m.server.Close(ctx)
+	}
+}
+
+// sources are what this node's roles have to tell.
+func (r *running) sources() []monitor.Source {
+	list := []monitor.Source{monitor.Build(version)}
+	if r.broker != nil {
+		list = append(list, monitor.Replicas(r.broker.replicas))
+	}
+	return list
+}
