@@ -67,7 +67,10 @@ func routes(p Parts) []route {
 		{apikey.UpdateFeatures, updateFeaturesHandler(p.Forward)},
 		{apikey.DescribeCluster, describeClusterHandler(p.Cluster)},
 		{apikey.DescribeProducers, newDescribeProducers(p)},
+		{apikey.UnregisterBroker, unregisterBrokerHandler(p.Forward)},
 		{apikey.ListConfigResources, listConfigResourcesHandler(p.Cluster)},
 		{apikey.DescribeTopicPartitions, describeTopicPartitionsHandler(p.Cluster, p.Config)},
+		{apikey.AddRaftVoter, addRaftVoterHandler(p.Forward)},
+		{apikey.RemoveRaftVoter, removeRaftVoterHandler(p.Forward)},
 	}
 }

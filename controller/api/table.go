@@ -38,5 +38,8 @@ func (s *Server) routes() []route {
 		{apikey.AllocateProducerIds, command(a, decide.AllocateProducerIDs)},
 		{apikey.AssignReplicasToDirs, command(a, decide.AssignReplicasToDirs)},
 		{apikey.ControllerRegistration, command(a, decide.RegisterController)},
+		{apikey.AddRaftVoter, s.raft()},
+		{apikey.RemoveRaftVoter, s.raft()},
+		{apikey.UpdateRaftVoter, s.raft()},
 	}
 }

@@ -93,6 +93,9 @@ func (c *Core) stepVersions(from ids.NodeID, r VersionsReply, now int64) {
 		l.endAdd(c, RequestTimedOut, fmt.Sprintf("%v lags behind", a.voter))
 	default:
 		set := c.log.lastVoters().With(Voter{Key: a.voter, Endpoints: a.endpoints, MinKRaft: r.MinKRaft, MaxKRaft: r.MaxKRaft})
+		if set.Len() == 2 { // alone until now, so that nobody had to fetch
+			l.checkDeadline = now + c.checkQuorumTimeout()
+		}
 		a.last, a.appended = l.appendControl(c, &Control{Voters: &set}), true
 		if !a.ackLate {
 			c.voterReply(a.call, None, "")

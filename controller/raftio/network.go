@@ -212,18 +212,28 @@ func (p *peerVersions) version(req kmsg.Request, min int16) (v int16, ok bool) {
 	return v, ok && v >= min
 }
 
+// askVersions asks a node what it speaks. Ranges that begin at level 0, that of
+// kraft.version for one, are told from version 4 on, which Kafka before 3.9 lacks.
 func askVersions(ctx context.Context, c *conn.Client) (*peerVersions, error) {
-	p := &peerVersions{max: map[int16]int16{}}
 	req := kmsg.NewPtrApiVersionsRequest()
-	req.Version, req.ClientSoftwareName, req.ClientSoftwareVersion = 3, "gregor", "1"
+	req.Version, req.ClientSoftwareName, req.ClientSoftwareVersion = 4, "gregor", "1"
 	resp, err := c.Do(ctx, req)
+	if r, ok := resp.(*kmsg.ApiVersionsResponse); err == nil && ok && r.ErrorCode == int16(raft.UnsupportedVersion) {
+		req.Version = 3
+		resp, err = c.Do(ctx, req)
+	}
 	if err != nil {
-		return p, err
+		return nil, err
 	}
 	r, ok := resp.(*kmsg.ApiVersionsResponse)
 	if !ok || r.ErrorCode != 0 {
-		return p, fmt.Errorf("refused: %T", resp)
+		return nil, fmt.Errorf("refused: %T", resp)
 	}
+	return newPeerVersions(r), nil
+}
+
+func newPeerVersions(r *kmsg.ApiVersionsResponse) *peerVersions {
+	p := &peerVersions{max: map[int16]int16{}}
 	for _, k := range r.ApiKeys {
 		p.max[k.ApiKey] = k.MaxVersion
 	}
@@ -232,5 +242,5 @@ func askVersions(ctx context.Context, c *conn.Client) (*peerVersions, error) {
 			p.known, p.min, p.top = true, f.MinVersion, f.MaxVersion
 		}
 	}
-	return p, nil
+	return p
 }
