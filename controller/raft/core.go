@@ -321,3 +321,22 @@ func (c *Core) EpochStart() ids.Offset {
 
 // VoterHistory lists the voter sets of the log from the latest snapshot on.
 func (c *Core) VoterHistory() []VotersAt { return slices.Clone(c.log.Voters) }
+
+// State is the role by the name that Kafka's metrics give it. A node that resigned
+// counts as unattached.
+func (c *Core) State() string {
+	name := map[Role]string{Leader: "leader", Candidate: "candidate", Prospective: "prospective", Follower: "follower"}[c.Role()]
+	switch {
+	case name == "":
+		name = "unattached"
+	case name == "follower" && !c.IsVoter():
+		name = "observer"
+	}
+	if voted := c.hard.Voted.ID >= 0; voted && (name == "unattached" || name == "prospective") {
+		name += "-voted"
+	}
+	return name
+}
+
+// ChangingVoters tells whether the voter set in force is not committed yet.
+func (c *Core) ChangingVoters() bool { return len(c.log.Voters) > 0 && !c.committedVoters() }

@@ -157,6 +157,7 @@ func TestThreeNodesReplicateAndFailOver(t *testing.T) {
 	ms, static := startCluster(t, w, false)
 	lead := leaderOf(t, ms)
 	appendTo(t, lead, ms, 100)
+	checkMetrics(t, lead, ms)
 
 	began := time.Now()
 	lead.kill(w)

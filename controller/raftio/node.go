@@ -32,6 +32,7 @@ type Node struct {
 	next    ids.Offset // of the next append
 	replies map[uint64]func(raft.Body)
 	calls   uint64
+	meters  meters
 	started bool
 	done    bool // the loop has ended
 
@@ -110,6 +111,7 @@ func (n *Node) loop() {
 		}
 		n.mu.Lock()
 		wait := n.driver.core.Deadline() - n.now()
+		n.meters.asleep = time.Since(n.start)
 		n.mu.Unlock()
 		timer.Reset(time.Duration(max(0, min(wait, housekeeping))) * time.Millisecond)
 	}
@@ -132,6 +134,9 @@ func (n *Node) housekeep() error {
 func (n *Node) turn() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if began := time.Since(n.start); n.meters.asleep > 0 {
+		n.meters.idle.add((began - n.meters.asleep).Seconds(), began)
+	}
 	n.feed()
 	core := n.driver.core
 	for core.HasReady() {
@@ -164,16 +169,25 @@ func (n *Node) feed() {
 	core, now := n.driver.core, n.now()
 	// Appends first: their offsets are given out already, and what a message makes
 	// the core append comes behind them.
+	records := 0
 	for _, p := range n.pending {
 		if base, ok := core.Propose(p.epoch, p.count, p.data); ok && base != p.base {
 			panic(fmt.Sprintf("append at %d was promised offset %d", base, p.base))
 		}
+		records += p.count
+	}
+	if records > 0 {
+		n.meters.proposed(core.End().Offset-1, records, time.Since(n.start))
 	}
 	n.pending = n.pending[:0]
 	inbox, asked := n.inbox, n.asked
 	n.inbox, n.asked = nil, nil
+	before := core.End().Offset
 	for _, m := range inbox {
 		core.Step(m, now)
+	}
+	if end := core.End().Offset; end > before && core.Role() == raft.Follower {
+		n.meters.fetched.add(float64(end-before), time.Since(n.start))
 	}
 	for _, f := range asked {
 		f(core, now)
@@ -189,6 +203,7 @@ func (n *Node) publish() {
 	for _, p := range n.pending {
 		n.next += ids.Offset(p.count)
 	}
+	n.meters.turned(n.driver.core, time.Since(n.start))
 	n.view.Store(&v)
 	poke(n.applied)
 }
