@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gregorbroker/gregor/cmd/gregor/group"
@@ -89,19 +87,14 @@ func listGroups(cmd *cobra.Command, o *clientOptions) error {
 		return err
 	}
 	defer cl.Close()
-	groups, err := kadm.NewClient(cl).ListGroups(cmd.Context())
+	list, err := group.List(cmd.Context(), cl)
 	if err != nil {
 		return clusterError(o, err)
 	}
 	if o.output == "json" {
-		return group.ListJSON(cmd.OutOrStdout(), groups.Sorted())
+		return group.PrintListJSON(cmd.OutOrStdout(), list)
 	}
-	t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "GROUP\tTYPE\tSTATE\tCOORDINATOR")
-	for _, g := range groups.Sorted() {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\n", g.Group, g.GroupType, g.State, g.Coordinator)
-	}
-	return t.Flush()
+	return group.PrintList(cmd.OutOrStdout(), list)
 }
 
 // clusterError names the brokers that did not answer as they should.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/gregorbroker/gregor/groupcoord"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // Print writes reports as text, for people.
@@ -83,23 +82,4 @@ func orDash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// listed is one line of `gregor group list -o json`.
-type listed struct {
-	Group       string `json:"group"`
-	Type        string `json:"type"`
-	State       string `json:"state"`
-	Coordinator int32  `json:"coordinator"`
-}
-
-// ListJSON writes one object a group and line.
-func ListJSON(w io.Writer, groups []kadm.ListedGroup) error {
-	enc := json.NewEncoder(w)
-	for _, g := range groups {
-		if err := enc.Encode(listed{g.Group, g.GroupType, g.State, g.Coordinator}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
