@@ -52,6 +52,9 @@ type Options struct {
 	Publishers []image.Publisher
 	// LeaderChanged is told who leads, for brokers to know whom to ask; may be nil. It must not block.
 	LeaderChanged func(ids.LeaderAndEpoch)
+	// Ask reaches the active controller, for the registration of this one. Without
+	// it a controller does not register.
+	Ask Asker
 }
 
 // Controller is safe for concurrent use.
@@ -60,7 +63,7 @@ type Controller struct {
 	node   *raftio.Node
 	active *active.Controller
 	api    *api.Server
-	reg    *registrar
+	reg    *registrar // nil without the controller role
 }
 
 // New opens the metadata log and recovers it; nothing runs yet.
@@ -75,8 +78,8 @@ func New(o Options) (*Controller, error) {
 		o.Raft.Seed = rand.Uint64()
 	}
 	c := &Controller{o: o}
-	if o.Raft.CanBeVoter {
-		c.reg = &registrar{c: c}
+	if o.Raft.CanBeVoter && o.Ask != nil {
+		c.reg = newRegistrar(&o)
 		o.Publishers = append(o.Publishers[:len(o.Publishers):len(o.Publishers)], c.reg.publish)
 	}
 	node := decide.Node{ID: o.Raft.NodeID, ClusterID: o.Raft.ClusterID, Config: o.Config}
@@ -134,11 +137,17 @@ func (q quorum) KRaftVersion() int16 {
 // Start begins to take part in the quorum.
 func (c *Controller) Start() error {
 	c.active.Start(quorum{c.node})
+	if c.reg != nil {
+		c.reg.start()
+	}
 	return c.node.Start()
 }
 
 // Close leaves the quorum, cleanly if it can, and answers what still waits.
 func (c *Controller) Close() error {
+	if c.reg != nil {
+		c.reg.stop()
+	}
 	err := c.node.Close()
 	c.active.Close()
 	return err
@@ -187,6 +196,9 @@ func readBootstrap(batches iter.Seq2[raftio.CommittedBatch, error], source strin
 	}
 	return boot, nil
 }
+
+// QuorumMetrics are the figures of this node's replica of the metadata log.
+func (c *Controller) QuorumMetrics() raftio.Metrics { return c.node.Metrics() }
 
 // KRaftVersion is the finalized level of kraft.version, which the quorum keeps
 // and no image has.

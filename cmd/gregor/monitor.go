@@ -76,7 +76,7 @@ func (m *monitorPort) close(ctx context.Context) {
 
 // sources are what this node's roles have to tell.
 func (r *running) sources() []monitor.Source {
-	list := []monitor.Source{monitor.Build(version)}
+	list := []monitor.Source{monitor.Build(version), monitor.Quorum(r.controller.QuorumMetrics)}
 	if r.broker != nil {
 		list = append(list, monitor.Replicas(r.broker.replicas))
 	}
