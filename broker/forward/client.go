@@ -125,7 +125,9 @@ func (c *Client) try(ctx context.Context, req kmsg.Request) (kmsg.Response, <-ch
 	}
 	resp, err := peer.Do(ctx, req)
 	if err == nil && notController(resp) {
-		err = kerr.NotController
+		// The connection stays: a node that was just elected says so until it is
+		// ready, and breaking it would send what else is on its way twice.
+		return nil, changed, kerr.NotController
 	}
 	if err != nil {
 		// Silence for as long as the request may take is as good as a broken
@@ -251,6 +253,8 @@ func notController(resp kmsg.Response) bool {
 	case *kmsg.AssignReplicasToDirsResponse:
 		code = r.ErrorCode
 	case *kmsg.UnregisterBrokerResponse:
+		code = r.ErrorCode
+	case *kmsg.ControllerRegistrationResponse:
 		code = r.ErrorCode
 	case *kmsg.CreateTopicsResponse:
 		for _, t := range r.Topics {

@@ -92,9 +92,10 @@ func TestWaitsForALeaderWithoutPolling(t *testing.T) {
 
 func TestFollowsTheLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &cluster{}
+		c, asked := &cluster{}, 0
 		c.do = func(ctx context.Context, node ids.NodeID, req kmsg.Request) (kmsg.Response, error) {
 			if node == 1 {
+				asked++
 				return answerCode(kerr.NotController.Code)(ctx, node, req)
 			}
 			return answerCode(0)(ctx, node, req)
@@ -109,8 +110,8 @@ func TestFollowsTheLeader(t *testing.T) {
 			done <- err
 		}()
 		time.Sleep(time.Second)
-		if client.Leader() != leader(1, 5) || c.dials < 5 || c.dials > 25 {
-			t.Errorf("leader %v, %d dials in a second", client.Leader(), c.dials)
+		if client.Leader() != leader(1, 5) || asked < 5 || asked > 25 || c.dials != 1 {
+			t.Errorf("leader %v, asked %d times in a second over %d connections", client.Leader(), asked, c.dials)
 		}
 		begin := time.Now()
 		client.SetLeader(leader(2, 6))
@@ -125,6 +126,44 @@ func TestFollowsTheLeader(t *testing.T) {
 		c.peers[len(c.peers)-1].Close()
 		if _, err := client.Do(t.Context(), &kmsg.AllocateProducerIDsRequest{}); err != nil || c.dials != before+1 {
 			t.Errorf("%v, %d dials after the connection broke", err, c.dials-before)
+		}
+	})
+}
+
+// A node that is elected but not ready yet turns one request down while another
+// is on its way over the same connection: that one must not be sent twice.
+func TestNotControllerBreaksNothingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, decide, topics := &cluster{}, make(chan struct{}), 0
+		c.do = func(ctx context.Context, node ids.NodeID, req kmsg.Request) (kmsg.Response, error) {
+			if _, ok := req.(*kmsg.CreateTopicsRequest); !ok {
+				return answerCode(kerr.NotController.Code)(ctx, node, req)
+			}
+			topics++
+			select {
+			case <-decide:
+				return req.ResponseKind(), nil
+			case <-c.peers[len(c.peers)-1].done:
+				return nil, errors.New("connection closed")
+			}
+		}
+		client := c.client()
+		defer client.Close()
+		client.SetLeader(leader(1, 5))
+		created := make(chan error)
+		go func() {
+			_, err := client.Do(t.Context(), &kmsg.CreateTopicsRequest{})
+			created <- err
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := client.Do(ctx, &kmsg.AllocateProducerIDsRequest{}); !errors.Is(err, kerr.NotController) {
+			t.Errorf("turned down: %v", err)
+		}
+		close(decide)
+		if err := <-created; err != nil || topics != 1 {
+			t.Errorf("%v, sent %d times", err, topics)
 		}
 	})
 }
