@@ -32,6 +32,7 @@ type node struct {
 	c      *Controller
 	server *conn.Server
 	client *conn.Client
+	dialed chan struct{} // closed when client is there
 
 	mu      sync.Mutex
 	img     *image.Image
@@ -49,14 +50,14 @@ func open(t testing.TB, fs vfs.FS, dir string, props map[string]string) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{t: t, changed: make(chan struct{}, 1)}
+	n := &node{t: t, changed: make(chan struct{}, 1), dialed: make(chan struct{})}
 	endpoint := raft.Endpoint{Name: "CONTROLLER", Host: "127.0.0.1", Port: 21411}
 	n.c, err = New(Options{
 		Raft: raftio.Options{FS: fs, Dir: filepath.Join(dir, "__cluster_metadata-0"), ClusterID: clusterID, DirectoryID: ids.DirectoryID{1: 7}, NodeID: 1, CanBeVoter: true,
 			StaticVoters: []raft.Voter{{Key: raft.ReplicaKey{ID: 1}, Endpoints: []raft.Endpoint{endpoint}}},
 			Endpoints:    []raft.Endpoint{endpoint}, ListenerName: "CONTROLLER", Seed: 3, Logger: zap.NewNop(), Failed: func(err error) { t.Errorf("failed: %v", err) }},
 		Config: values, BootstrapPath: filepath.Join(dir, "bootstrap.checkpoint"), Incarnation: ids.UUID{9},
-		Endpoints: []image.Endpoint{{Name: "CONTROLLER", Host: "127.0.0.1", Port: 21411}}, Publishers: []image.Publisher{n.publish},
+		Endpoints: []image.Endpoint{{Name: "CONTROLLER", Host: "127.0.0.1", Port: 21411}}, Publishers: []image.Publisher{n.publish}, Ask: n,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +71,14 @@ func open(t testing.TB, fs vfs.FS, dir string, props map[string]string) *node {
 	if n.client, err = conn.Dial(context.Background(), dial, "test"); err != nil {
 		t.Fatal(err)
 	}
+	close(n.dialed)
 	return n
+}
+
+// Do is the node's Asker: it is the active controller itself.
+func (n *node) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	<-n.dialed
+	return n.client.Do(ctx, req)
 }
 
 func (n *node) publish(_ *image.Delta, img *image.Image) {

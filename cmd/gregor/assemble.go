@@ -28,6 +28,7 @@ type running struct {
 	log        logs
 	folders    *folders
 	controller *controller.Controller
+	active     *forward.Client   // to the active controller
 	listeners  *controllerServer // nil on a broker only
 	broker     *brokerRole       // nil on a controller only
 	monitor    *monitorPort      // nil when no HTTP port is configured
@@ -94,21 +95,15 @@ func (r *running) assemble(node *config.Node, p *ports) error {
 		BootstrapPath: filepath.Join(node.MetadataDir, format.BootstrapFile),
 		Incarnation:   incarnation, Endpoints: endpoints(node.ControllerAdvertised),
 	}
-	// The broker asks the controller, and the controller tells the broker: the
-	// broker is made first and finds the controller when it first dials.
+	// The broker asks the controller, and the controller tells the broker: the way
+	// to it and the broker are made first and find it when they first dial.
+	r.active = forward.New(forward.Options{Dial: r.dialActive(node.ID), RequestTimeout: ms(node.Values.Int("request.timeout.ms")), Logger: r.log.Named(brokerLogger)})
+	o.Ask, o.LeaderChanged = r.active, r.active.SetLeader
 	if node.Broker {
-		dial := func(ctx context.Context, id ids.NodeID) (forward.Peer, error) {
-			var pipe conn.DialFunc
-			if r.listeners != nil {
-				pipe = r.listeners.pipe
-			}
-			return dialController(node.ID, pipe, r.controller.LeaderEndpoints)(ctx, id)
-		}
-		if r.broker, err = newBroker(node, r.log, r.folders, dial); err != nil {
+		if r.broker, err = newBroker(node, r.log, r.folders, r.active); err != nil {
 			return err
 		}
 		o.Publishers = []image.Publisher{r.broker.publish}
-		o.LeaderChanged = r.broker.forward.SetLeader
 	}
 	if r.controller, err = controller.New(o); err != nil {
 		return err
@@ -120,6 +115,17 @@ func (r *running) assemble(node *config.Node, p *ports) error {
 		r.listeners, err = serveControllers(node.Values, r.controller, p, r.log.Named(controllerLogger))
 	}
 	return err
+}
+
+// dialActive connects to the active controller, in this process or another.
+func (r *running) dialActive(self ids.NodeID) func(context.Context, ids.NodeID) (forward.Peer, error) {
+	return func(ctx context.Context, id ids.NodeID) (forward.Peer, error) {
+		var pipe conn.DialFunc
+		if r.listeners != nil {
+			pipe = r.listeners.pipe
+		}
+		return dialController(self, pipe, r.controller.LeaderEndpoints)(ctx, id)
+	}
 }
 
 // fail says that the node cannot go on; only the first reason counts.
@@ -143,7 +149,9 @@ func (r *running) directoryFailed(dir string, id ids.DirectoryID, err error) {
 }
 
 // stop shuts the node down cleanly: no more clients, then no more quorum, then
-// everything on disk.
+// everything on disk. The lead is given up while the controller's ports are
+// open: what followers wait for is answered at once, and they need not wait
+// for the port to close before they know.
 func (r *running) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
@@ -152,11 +160,11 @@ func (r *running) stop() error {
 	if r.broker != nil {
 		r.broker.leave(ctx)
 	}
-	var errs []error
+	r.active.Close()
+	errs := []error{r.controller.Close()}
 	if r.listeners != nil {
 		errs = append(errs, r.listeners.server.Shutdown(ctx))
 	}
-	errs = append(errs, r.controller.Close())
 	if r.broker != nil {
 		errs = append(errs, r.broker.close())
 	}
@@ -174,7 +182,9 @@ func (r *running) abandon() {
 	}
 	if r.broker != nil {
 		r.broker.server.Close()
-		r.broker.forward.Close()
+	}
+	if r.active != nil {
+		r.active.Close()
 	}
 	if r.controller != nil {
 		r.controller.Close()

@@ -39,11 +39,10 @@ type brokerRole struct {
 	values    *configs.Values // as the replicas know them
 }
 
-// newBroker makes the rooms from the bottom up. dial reaches a controller.
-func newBroker(node *config.Node, l logs, f *folders, dial func(context.Context, ids.NodeID) (forward.Peer, error)) (*brokerRole, error) {
+// newBroker makes the rooms from the bottom up. active reaches the controller.
+func newBroker(node *config.Node, l logs, f *folders, active *forward.Client) (*brokerRole, error) {
 	v, log := node.Values, l.Named(brokerLogger)
-	b := &brokerRole{node: node, log: log, folders: f, values: v}
-	b.forward = forward.New(forward.Options{Dial: dial, RequestTimeout: ms(v.Int("request.timeout.ms")), Logger: log})
+	b := &brokerRole{node: node, log: log, folders: f, values: v, forward: active}
 	b.replicas = replica.New(replica.Options{Node: node.ID, FS: vfs.OS, Logs: f.logs, Clock: nowMs, Broker: v, Controller: b.forward, Logger: log})
 	b.groups = coord.NewGroups(b.replicas, v, log)
 	b.config = api.NewConfig(v, node.ID, b.replicas.Image)
@@ -173,7 +172,6 @@ func (b *brokerRole) leave(ctx context.Context) {
 	}
 	b.groups.Close()
 	b.lifecycle.Close()
-	b.forward.Close()
 }
 
 // close flushes and closes the logs.

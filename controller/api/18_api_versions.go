@@ -13,7 +13,8 @@ import (
 var software = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$`)
 
 // apiVersions: which keys this listener serves and which features the cluster
-// runs with. Versions 3 and up carry the name of the client's software.
+// runs with. The epoch of the features is where they last changed; brokers tell
+// the end of their image instead. Versions 3 and up carry the name of the client's software.
 func (s *Server) apiVersions() handle {
 	return typed(func(r *request, req *kmsg.ApiVersionsRequest) {
 		resp := req.ResponseKind().(*kmsg.ApiVersionsResponse)
@@ -37,14 +38,21 @@ func (s *Server) features(resp *kmsg.ApiVersionsResponse) {
 		k.Name, k.MinVersion, k.MaxVersion = f.Feature, f.Min, f.Max
 		resp.SupportedFeatures = append(resp.SupportedFeatures, k)
 	}
-	img := s.parts.Active.Image()
-	resp.FinalizedFeaturesEpoch = int64(img.Provenance.Last.Offset)
+	f := s.parts.Active.Image().Features
+	resp.FinalizedFeaturesEpoch = -1
 	add := func(name string, level int16) bool {
-		k := kmsg.NewApiVersionsResponseFinalizedFeature()
-		k.Name, k.MinVersionLevel, k.MaxVersionLevel = name, level, level
-		resp.FinalizedFeatures = append(resp.FinalizedFeatures, k)
+		if level > 0 {
+			k := kmsg.NewApiVersionsResponseFinalizedFeature()
+			k.Name, k.MinVersionLevel, k.MaxVersionLevel = name, level, level
+			resp.FinalizedFeatures = append(resp.FinalizedFeatures, k)
+		}
 		return true
 	}
-	img.Features.Each(add)
+	if f.IsEmpty() { // no metadata yet: what any cluster has at the least
+		add(image.MetadataVersionFeature, int16(image.MinMetadataVersion))
+	} else {
+		resp.FinalizedFeaturesEpoch = int64(f.Changed)
+		f.Each(add)
+	}
 	add(image.KRaftVersionFeature, s.parts.Quorum.KRaftVersion())
 }

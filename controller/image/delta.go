@@ -177,7 +177,7 @@ func (d *Delta) applyConfigs(next *Image) {
 		}
 	}
 	if len(d.levels.to) > 0 {
-		features, delta := &Features{}, &FeaturesDelta{}
+		features, delta := &Features{Changed: next.Provenance.Last.Offset}, &FeaturesDelta{}
 		features.levels, _ = d.levels.apply(nil)
 		for _, k := range sortedKeys(d.levels.to) {
 			if old, now := d.base.Features.Level(k), features.Level(k); old != now {

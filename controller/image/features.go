@@ -4,11 +4,15 @@ import (
 	"github.com/tidwall/btree"
 
 	"github.com/gregorbroker/gregor/controller/records"
+	"github.com/gregorbroker/gregor/protocol/ids"
 )
 
 // Features are the finalized feature levels. The zero value is empty.
 type Features struct {
 	levels btree.Map[string, int16]
+	// Changed is the end of the step of the metadata that last changed a level, as
+	// this node was told it; 0 before the first.
+	Changed ids.Offset
 }
 
 // Level returns the finalized level of a feature, 0 when it is not finalized.
