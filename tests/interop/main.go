@@ -88,6 +88,7 @@ func (s *suite) all() {
 	s.tools()
 	s.kcat()
 	s.mixed()
+	s.quorum()
 	s.roundTrips()
 	s.twin()
 }

@@ -131,13 +131,10 @@ func (k *cluster) console(topic string, n int) {
 	}
 }
 
-// metadataFolder is where a node keeps the metadata log.
-func metadataFolder(s *node.Server) string { return filepath.Join(s.LogDir(), "__cluster_metadata-0") }
-
 // snapshot is the newest snapshot of a node, but for the one that formatting wrote.
 func (k *cluster) snapshot(s *node.Server) (path string) {
 	k.await("a snapshot of "+s.Name(), func() bool {
-		files, err := filepath.Glob(filepath.Join(metadataFolder(s), "*.checkpoint"))
+		files, err := filepath.Glob(filepath.Join(s.MetadataDir(), "*.checkpoint"))
 		k.check(err)
 		sort.Strings(files)
 		if len(files) == 0 || strings.HasSuffix(files[len(files)-1], "/00000000000000000000-0000000000.checkpoint") {
@@ -150,12 +147,12 @@ func (k *cluster) snapshot(s *node.Server) (path string) {
 }
 
 // forget removes a stopped node's copy of the metadata, so that it has to begin with a snapshot.
-func (k *cluster) forget(s *node.Server) { k.check(os.RemoveAll(metadataFolder(s))) }
+func (k *cluster) forget(s *node.Server) { k.check(os.RemoveAll(s.MetadataDir())) }
 
 // fromSnapshot checks that a node's log begins behind a snapshot that it fetched.
 func (k *cluster) fromSnapshot(s *node.Server) {
 	k.snapshot(s)
-	if _, err := os.Stat(filepath.Join(metadataFolder(s), "00000000000000000000.log")); err == nil {
+	if _, err := os.Stat(filepath.Join(s.MetadataDir(), "00000000000000000000.log")); err == nil {
 		k.fatalf("%s has read the metadata from its first record on, and not from a snapshot", s.Name())
 	}
 }
@@ -233,8 +230,7 @@ func theirBrokers(t *c) {
 	k.produce("later", 1, 100)
 	k.wants(k.admin("kafka-metadata-quorum.sh", "describe", "--status"),
 		`^LeaderId: +100$`, `^LeaderEpoch: +2$`, `^CurrentObservers: .*"id": 1,`, `^CurrentObservers: .*"id": 2,`)
-	k.wants(k.tool("kafka-metadata-quorum.sh", "--bootstrap-controller", ctrl.Controller(), "describe", "--replication"),
-		`^100 .*Leader`, `^1 .*Observer`, `^2 .*Observer`)
+	k.wants(k.replicas(ctrl), `^100 .*Leader`, `^1 .*Observer`, `^2 .*Observer`)
 
 	k.stop(two)
 	k.forget(two)

@@ -43,17 +43,20 @@ type Software struct {
 type Place struct {
 	ID    int    // 0 means 1
 	Roles string // process.roles; "" means both
-	// Controller is the quorum's only controller; nil if it is this node.
+	// Controller is one of the quorum's first controllers; nil if it is this node.
 	Controller *Server
 	// Static names the quorum by controller.quorum.voters (kraft.version 0)
 	// instead of controller.quorum.bootstrap.servers and --standalone.
 	Static bool
+	// Joins: this controller is no voter until it is added to the quorum.
+	Joins bool
 }
 
 // Server is one node's folder, ports and, while it runs, its process.
 type Server struct {
 	sw         Software
 	place      Place
+	first      *quorum // that it begins or joins
 	dir        string
 	port, ctrl int
 	keep       bool
@@ -73,6 +76,20 @@ func New(sw Software, extra map[string]string) (*Server, error) {
 
 // NewAt is New for one node of several.
 func NewAt(sw Software, place Place, extra map[string]string) (*Server, error) {
+	s, err := reserve(sw, place)
+	if err != nil {
+		return nil, err
+	}
+	if place.Controller != nil {
+		s.first = place.Controller.first
+	} else {
+		s.first = &quorum{voters: []*Server{s}}
+	}
+	return s, s.format(extra)
+}
+
+// reserve picks a node's folder and ports.
+func reserve(sw Software, place Place) (*Server, error) {
 	dir, err := os.MkdirTemp("", "gregor-test-"+sw.Name+"-")
 	if err != nil {
 		return nil, err
@@ -81,14 +98,18 @@ func NewAt(sw Software, place Place, extra map[string]string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{sw: sw, place: place.withDefaults(), dir: dir, port: ports[0], ctrl: ports[1], out: &buffer{}}
+	return &Server{sw: sw, place: place.withDefaults(), dir: dir, port: ports[0], ctrl: ports[1], out: &buffer{}}, nil
+}
+
+// format writes the configuration and prepares the folder.
+func (s *Server) format(extra map[string]string) error {
 	if err := os.WriteFile(s.Config(), []byte(s.properties(extra)), 0o600); err != nil {
-		return nil, err
+		return err
 	}
-	if out, err := sw.Format(s.Config(), ClusterID, s.voters()...).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("format %s: %w\n%s", sw.Name, err, out)
+	if out, err := s.sw.Format(s.Config(), ClusterID, s.voters()...).CombinedOutput(); err != nil {
+		return fmt.Errorf("format %s: %w\n%s", s.sw.Name, err, out)
 	}
-	return s, nil
+	return nil
 }
 
 // Run is New and Start in one step.

@@ -18,14 +18,6 @@ func (p Place) withDefaults() Place {
 func (p Place) broker() bool     { return strings.Contains(p.Roles, "broker") }
 func (p Place) controller() bool { return strings.Contains(p.Roles, "controller") }
 
-// voters are the arguments of format.
-func (s *Server) voters() []string {
-	if s.place.controller() && !s.place.Static {
-		return []string{"--standalone"}
-	}
-	return nil
-}
-
 // properties are those that say who s is and how it finds the quorum.
 func (p Place) properties(s *Server, to map[string]string) {
 	var listeners []string
@@ -39,13 +31,9 @@ func (p Place) properties(s *Server, to map[string]string) {
 	to["node.id"] = fmt.Sprint(p.ID)
 	to["listeners"] = strings.Join(listeners, ",")
 	to["advertised.listeners"] = to["listeners"]
-	leader := s
-	if p.Controller != nil {
-		leader = p.Controller
-	}
 	if p.Static {
-		to["controller.quorum.voters"] = fmt.Sprintf("%d@%s", leader.place.ID, leader.Controller())
+		to["controller.quorum.voters"] = s.first.static()
 	} else {
-		to["controller.quorum.bootstrap.servers"] = leader.Controller()
+		to["controller.quorum.bootstrap.servers"] = s.first.bootstrap()
 	}
 }
