@@ -10,10 +10,16 @@
 //
 //   - Every partition of a topic with a subscriber has exactly one owner, and that
 //     owner is subscribed to the topic.
-//   - Uniform: no other assignment has a smaller sum of squared loads; with equal
-//     subscriptions loads differ by one at most and no partition moves that need not.
+//   - Uniform: no other assignment has a smaller sum of squared loads (see maxSteps
+//     for the exception); with equal subscriptions loads differ by one at most, no
+//     partition moves that need not, and partitions that nobody has go to members in
+//     the rack of a replica as far as those have room.
 //   - Assigning again what was assigned changes nothing.
-//   - Assignments are never changed once made: members that keep theirs share it.
+//   - Assignments are never changed once made: members that keep theirs get the
+//     very same, so that who changed is seen at a glance.
+//
+// Kafka 4.3.1 hands its assignors the racks of replicas and uses them in neither;
+// range does without them here too, because its ranges leave no choice.
 package assignor
 
 import (
@@ -48,13 +54,17 @@ type Member struct {
 	Instance *string       // static members
 	Topics   []ids.TopicID // subscribed, in order, each once
 	Owned    Assignment    // what it was assigned before
+	Rack     *string       // where it runs
 }
 
-// Group is what there is to assign. Members come in any order.
+// Group is what there is to assign. Members come in any order; that of their ids
+// costs least, as do members of equal subscriptions that share one Topics.
 type Group struct {
 	Members []Member
 	// Partitions is how many partitions a topic has; 0 when there is no such topic.
 	Partitions func(ids.TopicID) int32
+	// Racks are those of a partition's replicas; nil when racks don't matter.
+	Racks func(topic ids.TopicID, partition int32) []string
 }
 
 // Assign divides the group's partitions: the result is one assignment for each

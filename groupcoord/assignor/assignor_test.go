@@ -220,6 +220,72 @@ func TestAssigningAgainChangesNothing(t *testing.T) {
 	})
 }
 
+// Racks cost neither evenness nor stickiness, and nobody is given a partition
+// from afar that it could swap for, or that somebody near has room for.
+func TestUniformPrefersRacks(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := drawGroup(t, 6, 4, 6, true)
+		without := Uniform(g)
+		racks := []string{"a", "b", "c"}
+		for i := range g.Members {
+			if rapid.IntRange(0, 4).Draw(t, "has rack") > 0 {
+				g.Members[i].Rack = &racks[rapid.IntRange(0, 2).Draw(t, "rack")]
+			}
+		}
+		seed := rapid.IntRange(0, 1000).Draw(t, "racks")
+		g.Racks = func(x ids.TopicID, p int32) []string {
+			return racks[(int(x[15])+int(p)+seed)%3:][:1]
+		}
+		out := Uniform(g)
+		complete(t, g, out)
+		if squares(out) != squares(without) || kept(g, out) != kept(g, without) {
+			t.Fatalf("squares %d and %d, kept %d and %d", squares(out), squares(without), kept(g, out), kept(g, without))
+		}
+		checkFar(t, g, out)
+	})
+}
+
+// checkFar looks at every partition given to a member of another rack: no member
+// in the partition's rack has less than that one.
+func checkFar(t *rapid.T, g Group, out []Assignment) {
+	for m, a := range out {
+		for _, tp := range a {
+			for _, p := range tp.Partitions {
+				rack := g.Racks(tp.Topic, p)[0]
+				if isOwned(g.Members[m].Owned, tp.Topic, p) || g.Members[m].Rack != nil && *g.Members[m].Rack == rack {
+					continue
+				}
+				for other := range out {
+					if r := g.Members[other].Rack; r != nil && *r == rack && out[other].Count() < a.Count() {
+						t.Fatalf("%v-%d went to member %d with %d, far away from member %d with %d", tp.Topic, p, m, a.Count(), other, out[other].Count())
+					}
+				}
+			}
+		}
+	}
+}
+
+func isOwned(a Assignment, x ids.TopicID, p int32) bool {
+	for _, tp := range a {
+		if tp.Topic == x && slices.Contains(tp.Partitions, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// Who keeps all that it has gets the very same assignment.
+func TestUnchangedMembersShareTheirAssignment(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := drawGroup(t, 6, 4, 6, rapid.Bool().Draw(t, "alike"))
+		for m, a := range Uniform(g) {
+			if owned := g.Members[m].Owned; len(a) > 0 && equal(a, owned) && &a[0] != &owned[0] {
+				t.Fatalf("member %d was given a copy of what it had", m)
+			}
+		}
+	})
+}
+
 func TestOrderOfMembersDoesNotShow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := drawGroup(t, 5, 3, 5, false)
@@ -255,27 +321,77 @@ func TestRange(t *testing.T) {
 	}
 }
 
-// BenchmarkUniform: one more member of 10,000 with 5,000 partitions.
+// BenchmarkUniform: one member joins a group that was divided evenly before.
 func BenchmarkUniform(b *testing.B) {
-	for _, alike := range []bool{true, false} {
-		b.Run(fmt.Sprintf("alike=%v", alike), func(b *testing.B) {
-			g := Group{Partitions: func(ids.TopicID) int32 { return 50 }}
-			for i := range 10_000 {
-				m := Member{ID: fmt.Sprintf("m%06d", i)}
-				for t := range 100 {
-					if alike || (i+t)%10 != 0 {
-						m.Topics = append(m.Topics, id(t))
-					}
+	for _, size := range []struct{ members, topics, partitions int }{{10_000, 100, 50}, {100_000, 100, 1000}} {
+		for _, alike := range []bool{true, false} {
+			b.Run(fmt.Sprintf("members=%d/partitions=%d/alike=%v", size.members, size.topics*size.partitions, alike), func(b *testing.B) {
+				g := divided(size.members, size.topics, size.partitions, alike)
+				g.Members[size.members/2].Owned = nil
+				b.ReportAllocs()
+				for b.Loop() {
+					Uniform(g)
 				}
-				g.Members = append(g.Members, m)
+			})
+		}
+	}
+}
+
+// BenchmarkUniformLopsided: half the members want one half of the topics, and
+// had them to themselves until the others came, who want all.
+func BenchmarkUniformLopsided(b *testing.B) {
+	g := divided(10_000, 100, 100, true)
+	some := g.Members[0].Topics[:50]
+	old := Group{Partitions: g.Partitions}
+	for i := range g.Members {
+		g.Members[i].Owned = nil
+		if i%2 == 0 {
+			g.Members[i].Topics = some
+			old.Members = append(old.Members, g.Members[i])
+		}
+	}
+	for i, a := range Uniform(old) {
+		g.Members[2*i].Owned = a
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		Uniform(g)
+	}
+}
+
+// divided is a group with an even assignment; unless alike, each member leaves
+// out a tenth of the topics.
+func divided(members, topics, partitions int, alike bool) Group {
+	g := Group{Partitions: func(ids.TopicID) int32 { return int32(partitions) }}
+	var all []ids.TopicID
+	for t := range topics {
+		all = append(all, id(t))
+	}
+	kinds := make([][]ids.TopicID, 10)
+	for k := range kinds {
+		for t := range topics {
+			if alike || t%10 != k {
+				kinds[k] = append(kinds[k], all[t])
 			}
-			for m, a := range Uniform(g) {
-				g.Members[m].Owned = a
-			}
-			g.Members[5000].Owned = nil
-			for b.Loop() {
-				Uniform(g)
-			}
-		})
+		}
+	}
+	for i := range members {
+		m := Member{ID: fmt.Sprintf("m%06d", i), Topics: all}
+		if !alike {
+			m.Topics = kinds[i%10]
+		}
+		g.Members = append(g.Members, m)
+	}
+	for m, a := range Uniform(g) {
+		g.Members[m].Owned = a
+	}
+	return g
+}
+
+func BenchmarkRange(b *testing.B) {
+	g := divided(10_000, 100, 50, true)
+	b.ReportAllocs()
+	for b.Loop() {
+		Range(g)
 	}
 }

@@ -1,5 +1,80 @@
 package assignor
 
+import "slices"
+
+// Bounds of the search for more even loads. Groups of few kinds of subscriptions
+// come nowhere near them; they keep one in which everybody wants something else
+// from holding up the other groups of its shard. What is left then differs little.
+const (
+	maxRounds = 16
+	maxSteps  = 1 << 25 // members and subscriptions looked at
+)
+
+// level moves partitions of one topic after another straight from its most loaded
+// owners to its least loaded subscribers, until no topic has anything to move.
+func (u *mixed) level() {
+	for range maxRounds {
+		moved := false
+		for t := range u.topics {
+			moved = u.levelTopic(int32(t)) || moved
+		}
+		if !moved {
+			return
+		}
+	}
+}
+
+func (u *mixed) levelTopic(t int32) (moved bool) {
+	members := u.subscribers(t)
+	lo, hi := u.bounds(members)
+	if hi-lo < 2 {
+		return false
+	}
+	var from []int32 // owners, the most loaded first
+	for _, m := range members {
+		if u.load[m] >= lo+2 && len(u.owned(m, t)) > 0 {
+			from = append(from, m)
+		}
+	}
+	slices.SortStableFunc(from, func(a, b int32) int { return int(u.load[b] - u.load[a]) })
+	to := u.heapOf(members)
+	for len(from) > 0 {
+		// Only those with the highest load give, one after the other, so that the
+		// order of from holds: each round takes one from each of them.
+		top := 1
+		for top < len(from) && u.load[from[top]] == u.load[from[0]] {
+			top++
+		}
+		if u.load[from[0]]-to[0].load < 2 {
+			return moved
+		}
+		from = u.giveFrom(t, from, top, to)
+		moved = true
+	}
+	return moved
+}
+
+// giveFrom takes one partition from each of the first top owners, as long as that
+// makes it more even, and returns the owners that have more to give, in order.
+func (u *mixed) giveFrom(t int32, from []int32, top int, to loads) []int32 {
+	for i := range top {
+		m := from[i]
+		if u.load[m]-to[0].load < 2 {
+			return from[:0]
+		}
+		u.give(t, u.take(t, m), to[0].member)
+		to[0].load++
+		to.down(0)
+	}
+	left := from[:0]
+	for _, m := range from {
+		if len(u.owned(m, t)) > 0 {
+			left = append(left, m)
+		}
+	}
+	return left
+}
+
 // even moves partitions along chains until the loads are as even as they can be.
 //
 // A chain goes from a member over a topic that it has a partition of to another
@@ -11,33 +86,34 @@ package assignor
 // The search begins at the members with the highest load. Where it finds nothing,
 // all that it saw is settled: no chain that begins lower can use it better, since
 // whatever is reachable from it has nearly its load.
-func (u *uniform) even() {
+func (u *mixed) even() {
 	settled := make([]bool, len(u.load))
-	for t := range u.topics {
-		u.topics[t].visited = false
+	for t := range u.state {
+		u.state[t].visited = false
 	}
-	for {
+	s := search{u: u, via: make([]link, len(u.load)), settled: settled}
+	for s.steps < maxSteps {
+		s.steps += len(u.order)
 		from := u.highest(settled)
 		if len(from) == 0 {
 			return
 		}
-		s := search{u: u, via: make([]link, len(u.load)), seen: make([]bool, len(u.load)), settled: settled}
 		last := s.find(from)
 		if last >= 0 {
 			s.move(last)
 			for _, t := range s.topics {
-				u.topics[t].visited = false
+				u.state[t].visited = false
 			}
 			continue
 		}
-		for m, seen := range s.seen { // their topics stay visited: they are done
-			settled[m] = settled[m] || seen
+		for _, m := range s.queue { // their topics stay visited: they are done
+			settled[m] = true
 		}
 	}
 }
 
 // highest are the members with the highest load that are not settled.
-func (u *uniform) highest(settled []bool) []int32 {
+func (u *mixed) highest(settled []bool) []int32 {
 	var out []int32
 	most := int32(0)
 	for _, m := range u.order {
@@ -54,45 +130,63 @@ func (u *uniform) highest(settled []bool) []int32 {
 
 // link is how a search came to a member: over a topic, from another member.
 type link struct {
+	search      int32 // the number of the search; another one's links are void
 	from, topic int32 // from -1: the search began here
 }
 
-// search is one breadth-first search for a chain, so that chains are short.
+// search looks for chains breadth-first, so that chains are short.
 type search struct {
-	u       *uniform
+	u       *mixed
+	number  int32
+	steps   int
 	via     []link
-	seen    []bool
+	queue   []int32 // members seen, in order
 	settled []bool
 	topics  []int32 // visited
 }
 
+func (s *search) see(m int32, from, topic int32) {
+	s.via[m] = link{s.number, from, topic}
+	s.queue = append(s.queue, m)
+}
+
 // find is the last member of a chain, -1 if there is none.
 func (s *search) find(from []int32) int32 {
-	queue := append([]int32(nil), from...)
+	s.number++
+	s.queue, s.topics = s.queue[:0], s.topics[:0]
 	most := s.u.load[from[0]]
 	for _, m := range from {
-		s.seen[m], s.via[m] = true, link{-1, -1}
+		s.see(m, -1, -1)
 	}
-	for len(queue) > 0 {
-		m := queue[0]
-		queue = queue[1:]
-		for _, t := range s.u.subs[m] {
-			topic := &s.u.topics[t]
-			if topic.visited || len(s.u.owned[m][t]) == 0 {
+	for next := 0; next < len(s.queue); next++ {
+		m := s.queue[next]
+		for _, t := range s.u.wants[s.u.kindOf[m]] {
+			s.steps++
+			if s.u.state[t].visited || len(s.u.owned(m, t)) == 0 {
 				continue
 			}
-			topic.visited = true
+			s.u.state[t].visited = true
 			s.topics = append(s.topics, t)
-			for _, other := range topic.subscribers {
-				if s.seen[other] || s.settled[other] {
-					continue
+			for _, k := range s.u.state[t].kinds {
+				if last := s.over(m, t, k, most-2); last >= 0 {
+					return last
 				}
-				s.seen[other], s.via[other] = true, link{m, t}
-				if s.u.load[other] <= most-2 {
-					return other
-				}
-				queue = append(queue, other)
 			}
+		}
+	}
+	return -1
+}
+
+// over looks over a topic at the members of a kind: for one with that load or less.
+func (s *search) over(from, t, kind, load int32) int32 {
+	s.steps += len(s.u.kinds[kind])
+	for _, m := range s.u.kinds[kind] {
+		if s.via[m].search == s.number || s.settled[m] {
+			continue
+		}
+		s.see(m, from, t)
+		if s.u.load[m] <= load {
+			return m
 		}
 	}
 	return -1
@@ -103,46 +197,5 @@ func (s *search) move(last int32) {
 	for to := last; s.via[to].from >= 0; to = s.via[to].from {
 		l := s.via[to]
 		s.u.give(l.topic, s.u.take(l.topic, l.from), to)
-	}
-}
-
-// loaded is a member with its load.
-type loaded struct{ load, place, member int32 }
-
-// loads is a heap: the least load first, and of equals the one listed first.
-type loads []loaded
-
-func newLoads(members []int32, load []int32) loads {
-	h := make(loads, len(members))
-	for i, m := range members {
-		h[i] = loaded{load[m], int32(i), m}
-	}
-	for i := len(h)/2 - 1; i >= 0; i-- {
-		h.down(i)
-	}
-	return h
-}
-
-func (h loads) less(i, j int) bool {
-	if h[i].load != h[j].load {
-		return h[i].load < h[j].load
-	}
-	return h[i].place < h[j].place
-}
-
-func (h loads) down(i int) {
-	for {
-		child := 2*i + 1
-		if child >= len(h) {
-			return
-		}
-		if child+1 < len(h) && h.less(child+1, child) {
-			child++
-		}
-		if !h.less(child, i) {
-			return
-		}
-		h[i], h[child] = h[child], h[i]
-		i = child
 	}
 }

@@ -3,37 +3,69 @@ package assignor
 import (
 	"cmp"
 	"slices"
-
-	"github.com/gregorbroker/gregor/protocol/ids"
 )
 
 // Range divides each topic among its subscribers in ranges, the first ones one
 // longer when it doesn't come out even. Static members come first, by instance,
 // because their place in the order outlives a restart.
 func Range(g Group) []Assignment {
-	order := make([]int, len(g.Members))
+	order := make([]int32, len(g.Members))
 	for i := range order {
-		order[i] = i
+		order[i] = int32(i)
 	}
-	slices.SortFunc(order, func(a, b int) int { return rangeOrder(&g.Members[a], &g.Members[b]) })
-	subscribers := map[ids.TopicID]int32{}
+	byRange := func(a, b int32) int { return rangeOrder(&g.Members[a], &g.Members[b]) }
+	if !slices.IsSortedFunc(order, byRange) {
+		slices.SortFunc(order, byRange)
+	}
+	c := newCatalog(g)
 	for i := range g.Members {
-		for _, t := range g.Members[i].Topics {
-			subscribers[t]++
+		c.numbers(g.Members[i].Topics)
+	}
+	r := ranges{catalog: c, subscribers: make([]int32, len(c.topics)), next: make([]int32, len(c.topics))}
+	for i := range g.Members {
+		for _, t := range c.numbers(g.Members[i].Topics) {
+			r.subscribers[t]++
 		}
 	}
 	out := make([]Assignment, len(g.Members))
-	next := map[ids.TopicID]int32{} // subscribers that have theirs
-	for _, i := range order {
-		for _, t := range g.Members[i].Topics {
-			from, to := cut(g.Partitions(t), subscribers[t], next[t])
-			next[t]++
-			if from < to {
-				out[i] = append(out[i], TopicPartitions{t, span(from, to)})
-			}
-		}
+	for _, m := range order {
+		r.assign(&g.Members[m], &out[m])
 	}
 	return out
+}
+
+// ranges gives out the ranges of topics, in the order of members.
+type ranges struct {
+	*catalog
+	subscribers []int32 // by topic
+	next        []int32 // how many of them have theirs
+	scratch     Assignment
+	count       []int32 // 0, 1, 2 …: every range is a piece of it
+}
+
+func (r *ranges) assign(m *Member, out *Assignment) {
+	r.scratch = r.scratch[:0]
+	for _, t := range r.numbers(m.Topics) {
+		from, to := cut(r.counts[t], r.subscribers[t], r.next[t])
+		r.next[t]++
+		if from < to {
+			r.scratch = append(r.scratch, TopicPartitions{r.topics[t], r.span(from, to)})
+		}
+	}
+	switch {
+	case equal(r.scratch, m.Owned):
+		*out = m.Owned
+	default:
+		*out = slices.Clone(r.scratch)
+	}
+}
+
+// span is the numbers from one to before another.
+func (r *ranges) span(from, to int32) []int32 {
+	for n := int32(len(r.count)); n < to; n++ {
+		r.count = append(r.count, n)
+	}
+	return r.count[from:to:to]
 }
 
 func rangeOrder(a, b *Member) int {
@@ -58,12 +90,4 @@ func cut(n, k, i int32) (from, to int32) {
 		to++
 	}
 	return from, to
-}
-
-func span(from, to int32) []int32 {
-	out := make([]int32, 0, to-from)
-	for p := from; p < to; p++ {
-		out = append(out, p)
-	}
-	return out
 }
