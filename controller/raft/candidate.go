@@ -9,6 +9,7 @@ import (
 type candidate struct {
 	votes    votes
 	deadline int64
+	lost     bool // no majority is left to win
 }
 
 func (*candidate) role() Role              { return Candidate }
@@ -28,10 +29,25 @@ func (s *candidate) poll(c *Core, now int64) int64 {
 		return never
 	}
 	if now >= s.deadline {
-		invariant.Sometimes(len(s.votes.rejected) > 0, "raft: a vote is split")
+		why := "election timeout"
+		if s.lost {
+			why = "lost the election"
+		}
 		// A lost election waits here too, so that candidates that split the vote part by their timeouts.
-		c.becomeProspective("election timeout", now)
+		c.becomeProspective(why, now)
 		return now
 	}
 	return min(s.votes.ask(c, false, now), s.deadline)
+}
+
+// retrySooner does not wait for the whole election timeout when all who live have
+// voted, and not for it. An election without such an answer does: it may be the
+// network that is slow.
+func (s *candidate) retrySooner(c *Core, now int64) {
+	if !s.lost && s.votes.hopeless() {
+		s.lost = true
+		c.defeat()
+		invariant.Sometimes(true, "raft: a vote is split")
+		s.deadline = min(s.deadline, now+c.electionBackoff())
+	}
 }

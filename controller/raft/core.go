@@ -32,16 +32,17 @@ type Config struct {
 
 // Core is the state machine of one node. It is not safe for concurrent use.
 type Core struct {
-	cfg    Config
-	hard   HardState
-	log    raftLog
-	stable ids.Offset // log end as of the last Advance: on disk
-	hw     ids.Offset // never falls, whatever the role; NoOffset at first
-	role   state
-	peers  map[ids.NodeID]*peer
-	calls  uint64
-	wake   int64
-	out    output
+	cfg     Config
+	hard    HardState
+	log     raftLog
+	stable  ids.Offset // log end as of the last Advance: on disk
+	hw      ids.Offset // never falls, whatever the role; NoOffset at first
+	role    state
+	peers   map[ids.NodeID]*peer
+	calls   uint64
+	wake    int64
+	out     output
+	defeats int // lost elections in a row
 	// stopping: the node is shutting down and neither campaigns nor leads.
 	stopping bool
 }

@@ -21,6 +21,31 @@
 //
 // Driver: write what Ready says, send Send, flush, send SendSynced, Advance.
 //
+// # The death of a leader
+//
+// Silence is judged by the fetch timeout (2 s). A dead process on a living host shows
+// itself sooner: its connections break, and its port refuses new ones. The
+// driver dials once more when a connection breaks and tells the core by
+// Unreachable{Refused}. Only a refusal counts: a connection that merely broke, a
+// port that accepts, or no answer at all can be a restart, a full queue or
+// the network, and the timeout judges.
+//
+// A follower that was refused campaigns after a few ms (follower.suspect), with a
+// pre-vote, and what a voter must know to grant it is whether it has the leader
+// itself, nothing else:
+//
+//   - A follower that the leader answered and that saw no refusal since refuses. One
+//     node whose way to the leader alone is barred can therefore not depose it.
+//   - A follower that was refused, too, grants to a log as long as its own. All that live see
+//     the same death within a round trip, and the first to campaign waits for longer than that.
+//   - A follower that has not noticed yet refuses, and thereby only delays: who lost
+//     goes back to the leader, is refused there again and campaigns again, after
+//     a backoff that grows (Core.electionBackoff), so that a barred node does not
+//     disturb the others for ever.
+//
+// Nothing of this touches safety: a leader that lives after all is deposed by a higher epoch
+// as by any election, and has no majority to commit with afterwards.
+//
 // # Roles and the transitions between them
 //
 //	Unattached   knows no leader it could fetch from

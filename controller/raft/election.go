@@ -13,6 +13,7 @@ type votes struct {
 	voters            []Voter
 	need              int
 	granted, rejected []ids.NodeID
+	refused           []ids.NodeID // whose port refused; they may come back and vote all the same
 }
 
 func newVotes(c *Core) votes {
@@ -41,6 +42,24 @@ func (v *votes) recorded(id ids.NodeID) bool {
 
 func (v *votes) won() bool  { return len(v.granted) >= v.need }
 func (v *votes) lost() bool { return len(v.voters)-len(v.rejected) < v.need }
+
+// hopeless tells whether it is lost unless a dead voter comes back. It is no reason
+// to give up, as lost is, but one to try again sooner.
+func (v *votes) hopeless() bool {
+	dead := 0
+	for _, id := range v.refused {
+		if !v.recorded(id) {
+			dead++
+		}
+	}
+	return len(v.voters)-len(v.rejected)-dead < v.need
+}
+
+func (v *votes) refuse(from ids.NodeID) {
+	if !slices.Contains(v.refused, from) {
+		v.refused = append(v.refused, from)
+	}
+}
 
 // ask sends vote requests to all who have not answered yet.
 func (v *votes) ask(c *Core, preVote bool, now int64) int64 {
@@ -157,14 +176,31 @@ func (c *Core) stepVoteReply(from ids.NodeID, r VoteReply, now int64) {
 			c.becomeCandidate("a majority would vote for it", now)
 		} else if s.votes.lost() {
 			s.lose(c, "a majority would not vote for it", now)
+		} else {
+			s.retrySooner(c, now)
 		}
 	case *candidate:
 		s.votes.record(from, r.Granted)
 		if s.votes.won() {
 			c.becomeLeader(now)
+		} else {
+			s.retrySooner(c, now)
 		}
 	}
 }
+
+// electionBackoff is how long who lost waits before it asks again: at random, and up to
+// twice as long each time (controller.quorum.election.backoff.max.ms at most), so
+// that candidates that took each other's votes part.
+func (c *Core) electionBackoff() int64 {
+	return 1 + c.cfg.Rand.Int64N(max(1, min(c.cfg.ElectionBackoff, backoffBase<<c.defeats)))
+}
+
+// defeat counts an election lost; electionBackoff grows with it.
+func (c *Core) defeat() { c.defeats = min(c.defeats+1, 10) }
+
+// backoffBase, doubled, bounds the first backoff (ms).
+const backoffBase = 25
 
 // stepBeginEpoch learns of an elected leader.
 func (c *Core) stepBeginEpoch(r BeginEpochRequest, now int64) BeginEpochReply {

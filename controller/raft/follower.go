@@ -16,6 +16,7 @@ type follower struct {
 	// fetched: the leader answered a fetch. From then on others that ask for a
 	// pre-vote are refused, until this node loses the leader itself.
 	fetched        bool
+	suspected      bool  // the leader's port refused since its last answer
 	fetchDeadline  int64 // moves with each answer; voters campaign at its end
 	updateDeadline int64
 	updated        bool // kraft.version 0: the leader knows this voter's endpoints
@@ -118,20 +119,38 @@ func (c *Core) fetchRequest() FetchRequest {
 	}
 }
 
-// suspect shortens the wait for a leader whose port refuses. The random part
-// lets one follower notice after the others did, so that it gets their pre-votes.
+// suspect shortens the wait for a leader whose port refuses. The followers take
+// turns, by their place among the voters, so that votes are not split: one step is
+// time for a pre-vote and a vote with their flushes. The random part keeps apart
+// those who see different voter sets. The first waits too: for the others to see the
+// same, because until then they refuse its pre-vote.
 func (s *follower) suspect(c *Core, now int64) {
 	s.fetched = false
+	if s.suspected {
+		return
+	}
+	s.suspected = true
 	invariant.Sometimes(true, "raft: the leader's port refuses")
-	s.fetchDeadline = min(s.fetchDeadline, now+suspectMin+c.cfg.Rand.Int64N(suspectSpread))
+	turn := int64(0)
+	for _, v := range c.log.lastVoters().Voters() {
+		if v.Key.ID < c.cfg.Self.ID && v.Key.ID != s.leader {
+			turn++
+		}
+	}
+	wait := suspectMin + turn*suspectTurn + c.cfg.Rand.Int64N(suspectSpread)
+	if c.defeats > 0 { // the others did not agree that the leader is dead
+		wait += c.electionBackoff()
+	}
+	s.fetchDeadline = min(s.fetchDeadline, now+wait)
 }
 
-// ms after a refused connection until the first follower campaigns
-const suspectMin, suspectSpread = 25, 75
+// ms from a refused connection until the first follower campaigns, between two of
+// them, and the random part
+const suspectMin, suspectTurn, suspectSpread = 10, 40, 20
 
 // alive notes an answer of the leader.
 func (s *follower) alive(c *Core, now int64) {
-	s.fetched = true
+	s.fetched, s.suspected, c.defeats = true, false, 0
 	s.fetchDeadline = now + c.cfg.FetchTimeout
 }
 

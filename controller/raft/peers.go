@@ -216,6 +216,16 @@ func (c *Core) stepUnreachable(from ids.NodeID, u Unreachable, now int64) {
 		if u.Refused && from == s.leader {
 			s.suspect(c, now)
 		}
+	case *prospective:
+		if u.Refused {
+			s.votes.refuse(from)
+			s.retrySooner(c, now)
+		}
+	case *candidate:
+		if u.Refused {
+			s.votes.refuse(from)
+			s.retrySooner(c, now)
+		}
 	case *leader:
 		if s.adding != nil && from == s.adding.voter.ID {
 			s.endAdd(c, RequestTimedOut, "the new voter did not answer ApiVersions")

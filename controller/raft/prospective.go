@@ -13,6 +13,7 @@ type prospective struct {
 	at       []Endpoint
 	votes    votes
 	deadline int64
+	lost     bool // no majority is left to win
 }
 
 func (*prospective) role() Role              { return Prospective }
@@ -32,15 +33,32 @@ func (s *prospective) poll(c *Core, now int64) int64 {
 		return never
 	}
 	if now >= s.deadline {
-		s.lose(c, "election timeout", now)
+		why := "election timeout"
+		if s.lost {
+			why = "those who live would not vote for it"
+		}
+		s.lose(c, why, now)
 		return now
 	}
 	return min(s.votes.ask(c, true, now), s.deadline)
 }
 
+// retrySooner shortens the wait of who lost its leader and was refused: the others
+// may learn of the leader's death a moment later. Who never had a leader has nothing to hurry for.
+func (s *prospective) retrySooner(c *Core, now int64) {
+	if !s.lost && s.leader >= 0 && s.votes.hopeless() {
+		s.lost = true
+		c.defeat()
+		s.deadline = min(s.deadline, now+c.electionBackoff())
+	}
+}
+
 // lose goes back to where it came from.
 func (s *prospective) lose(c *Core, why string, now int64) {
 	if s.leader >= 0 && len(s.at) > 0 {
+		if s.votes.lost() {
+			c.defeat() // suspect waits longer each time
+		}
 		invariant.Sometimes(true, "raft: a lost pre-vote leads back to the leader")
 		c.becomeFollower(c.hard.Epoch, s.leader, s.at, why, now)
 		return

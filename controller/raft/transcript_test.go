@@ -2,6 +2,7 @@ package raft
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -14,11 +15,15 @@ import (
 // The files in testdata tell scenarios of KIP-595, 853 and 996 as they happen. Commands:
 //
 //	cluster voters=3 [dynamic] [observers=1]   new nodes; voters are 1, 2, …
+//	until N ROLE                               time passes on node N, and messages arrive, until it has this role
+//	elect N                                    time passes on node N until it leads, unseen
 //	timeout N [times=1]                        time passes on node N until it acts
 //	deliver [silent] [to=N] [from=N] [once]    messages under way arrive until there are none
 //	drop [to=N] [from=N]                       they do not, and who asked is told
 //	cut N / join N                             messages from and to N are lost silently / no more
+//	bar from=N to=N                            a firewall refuses what N sends to N; without arguments: no more
 //	append N [count=1]                         node N appends a batch
+//	die N                                      node N is killed: its connections break and its port refuses
 //	crash N [lose] / restart N                 lose: what was written since the last flush is gone; flushes are then held back with nosync
 //	change N add=M | remove=M                  the administrator asks node N
 //	stop N                                     orderly shutdown begins
@@ -44,6 +49,8 @@ type harness struct {
 	out   strings.Builder
 	nodes []*testNode
 	wire  []wireMessage
+	// barred: from the one to the other every connection is refused
+	barred [2]ids.NodeID
 }
 
 type testNode struct {
@@ -53,6 +60,8 @@ type testNode struct {
 	now  int64
 	cut  bool
 	down bool
+	// refuses: its process is dead and its host lives
+	refuses bool
 	// the disk
 	hard HardState
 	log  []Entry
@@ -108,6 +117,17 @@ func (h *harness) command(t *testing.T, d *datadriven.TestData) {
 	case "crash":
 		n.down = true
 		h.wire = slices.DeleteFunc(h.wire, func(w wireMessage) bool { return w.from == n.id || w.to == n.id })
+	case "bar":
+		h.barred = [2]ids.NodeID{ids.NodeID(arg("from", 0)), ids.NodeID(arg("to", 0))}
+		if to := h.barred[1]; to > 0 {
+			h.breakOpen(h.nodes[to-1], h.barred[0])
+		}
+	case "until":
+		h.until(n, d.CmdArgs[1].Key)
+	case "elect":
+		h.elect(n)
+	case "die":
+		h.die(n)
 	case "restart":
 		if d.HasArg("lose") {
 			n.log = n.log[:max(0, len(n.log)-arg("lose", 1))]
@@ -181,7 +201,7 @@ func endpointOf(id int) []Endpoint { return []Endpoint{{Name: "C", Host: "n", Po
 
 // boot starts a node from what its disk holds.
 func (h *harness) boot(n *testNode) {
-	n.down, n.open, n.said = false, map[uint64]wireMessage{}, ids.NoOffset
+	n.down, n.refuses, n.open, n.said = false, false, map[uint64]wireMessage{}, ids.NoOffset
 	var l raftLog
 	if n.snap != nil {
 		l.install(*n.snap)
@@ -276,7 +296,14 @@ func (h *harness) deliver(from, to ids.NodeID, once, silent bool) {
 		w := h.wire[at]
 		h.wire = slices.Delete(h.wire, at, at+1)
 		src, dst := h.nodes[w.from-1], h.nodes[w.to-1]
-		if src.cut || dst.cut || dst.down {
+		if src.cut || dst.cut || dst.down && (!dst.refuses || w.reply) {
+			continue
+		}
+		if dst.down || !w.reply && h.barred == [2]ids.NodeID{w.from, w.to} {
+			if !silent {
+				h.printf("%d→%d %s is refused\n", w.from, w.to, prose(w.m.Body))
+			}
+			h.fail(w, true)
 			continue
 		}
 		if !silent {
@@ -314,11 +341,60 @@ func (h *harness) drop(from, to ids.NodeID) {
 		}
 		h.printf("%d→%d %s is lost\n", w.from, w.to, prose(w.m.Body))
 		if !w.reply && !h.nodes[w.from-1].down {
-			n := h.nodes[w.from-1]
-			n.core.Step(Message{Call: w.m.Call, From: w.m.To.ID, Body: Unreachable{}}, n.now)
-			h.settle(n)
+			h.fail(w, false)
 		}
 	}
+}
+
+// fail tells who asked that there will be no answer.
+func (h *harness) fail(w wireMessage, refused bool) {
+	n := h.nodes[w.from-1]
+	n.core.Step(Message{Call: w.m.Call, From: w.m.To.ID, Body: Unreachable{Refused: refused}}, n.now)
+	h.settle(n)
+}
+
+// die ends a process whose host lives: its connections break and its port refuses.
+func (h *harness) die(n *testNode) {
+	n.down, n.refuses = true, true
+	lost := h.wire
+	h.wire = slices.DeleteFunc(slices.Clone(lost), func(w wireMessage) bool { return w.from == n.id || w.to == n.id })
+	for _, w := range lost {
+		if w.to == n.id && !w.reply {
+			h.printf("%d→%d %s is refused\n", w.from, w.to, prose(w.m.Body))
+			h.fail(w, true)
+		}
+	}
+	h.breakOpen(n, 0)
+}
+
+// breakOpen refuses what n holds unanswered of the node from, or of all.
+func (h *harness) breakOpen(n *testNode, from ids.NodeID) {
+	for _, call := range slices.Sorted(maps.Keys(n.open)) {
+		if w := n.open[call]; from == 0 || w.from == from {
+			delete(n.open, call)
+			h.printf("%d→%d %s is refused\n", w.from, w.to, prose(w.m.Body))
+			h.fail(w, true)
+		}
+	}
+}
+
+// until lets time pass on n, and all messages arrive, until it has the role.
+func (h *harness) until(n *testNode, role string) {
+	for i := 0; n.core.Role().String() != role && i < 100; i++ {
+		n.now = max(n.now, n.core.Deadline())
+		n.core.Tick(n.now)
+		h.settle(n)
+		if n.core.Role().String() != role {
+			h.deliver(0, 0, false, true)
+		}
+	}
+}
+
+// elect lets n be elected, unseen, and everybody fetch.
+func (h *harness) elect(n *testNode) {
+	h.until(n, "Leader")
+	h.out.Reset()
+	h.printf("%d leads epoch %d\n", n.id, n.core.hard.Epoch)
 }
 
 func (h *harness) change(n *testNode, add, remove ids.NodeID) {

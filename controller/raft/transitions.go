@@ -146,6 +146,7 @@ func (c *Core) becomeLeader(now int64) {
 	invariant.Check(s.votes.won(), "node %v leads without a majority", c.cfg.Self)
 	c.setElection(c.hard.Epoch, c.cfg.Self.ID, noVote)
 	l := newLeader(c, s.votes.granted, now)
+	c.defeats = 0
 	c.enter(l, "elected")
 	l.openEpoch(c)
 }
@@ -155,7 +156,7 @@ func (c *Core) becomeFollower(epoch ids.LeaderEpoch, leader ids.NodeID, at []End
 	invariant.Check(leader != c.cfg.Self.ID, "node %v would follow itself in epoch %d", c.cfg.Self, epoch)
 	voted := c.hard.Voted
 	if epoch != c.hard.Epoch {
-		voted = noVote
+		voted, c.defeats = noVote, 0
 	}
 	c.setElection(epoch, leader, voted)
 	f := &follower{leader: leader, at: at, fetchDeadline: now + c.cfg.FetchTimeout, updateDeadline: now + c.cfg.FetchTimeout*updatePeriods}
