@@ -165,6 +165,9 @@ func (c *Controller) Leader() ids.LeaderAndEpoch { return c.node.Leader() }
 // LeaderEndpoints are the leader's controller listeners; empty when unknown.
 func (c *Controller) LeaderEndpoints() []raft.Endpoint { return c.node.LeaderEndpoints() }
 
+// Metrics are the figures of this node's part. Must not be called by a publisher.
+func (c *Controller) Metrics() active.Metrics { return c.active.Metrics() }
+
 // bootstrap reads bootstrap.checkpoint.
 func (c *Controller) bootstrap() (decide.Bootstrap, error) {
 	source := fmt.Sprintf("the binary bootstrap metadata file: %s", c.o.BootstrapPath)

@@ -18,8 +18,9 @@ import (
 // event is work for the loop. drop is called instead when the loop has failed;
 // it may be nil.
 type event struct {
-	do   func(now int64) error
-	drop func()
+	do     func(now int64) error
+	drop   func()
+	posted time.Time
 }
 
 // Options of a Controller. Node and Logger are required, and of a controller
@@ -42,6 +43,9 @@ type Options struct {
 	Clock  func() time.Time // nil = time.Now
 	Seed   uint64           // of replica placement and topic ids
 	Logger *zap.Logger
+	// Led is called with the committed image when the node has become the active
+	// controller; may be nil. It must not wait.
+	Led func(*image.Image)
 	// Failed is called once when the node cannot go on: the log holds what this
 	// version does not understand, or contradicts itself.
 	Failed func(error)
@@ -73,6 +77,9 @@ type Controller struct {
 	image  atomic.Pointer[image.Image]
 	leader atomic.Pointer[ids.LeaderAndEpoch]
 	pub    *publisher
+	tally  tally
+	// written is when the latest checkpoint was written, ms since 1970.
+	written, writtenBytes atomic.Int64
 	// snapshots holds a token while a checkpoint is being written.
 	snapshots chan struct{}
 }
@@ -89,7 +96,10 @@ func New(o Options) *Controller {
 	c.core.wall = func() int64 { return o.Clock().UnixMilli() }
 	c.image.Store(c.core.committed)
 	c.leader.Store(&ids.LeaderAndEpoch{Leader: ids.NoNode, Epoch: ids.NoEpoch})
-	c.pub = newPublisher(append([]image.Publisher{func(_ *image.Delta, img *image.Image) { c.image.Store(img) }}, o.Publishers...))
+	c.pub = newPublisher(append([]image.Publisher{func(d *image.Delta, img *image.Image) {
+		c.image.Store(img)
+		c.tally.follow(d)
+	}}, o.Publishers...))
 	c.core.publish = c.pub.put
 	c.core.snapshot = c.writeSnapshot
 	return c
@@ -147,6 +157,15 @@ func (c *Controller) PeerSeen() {
 	}})
 }
 
+// BrokerDied says that the process of the broker that registered with epoch has
+// ended. Without the lead it says nothing.
+func (c *Controller) BrokerDied(id ids.NodeID, epoch int64) {
+	c.post(event{do: func(now int64) error {
+		c.core.brokerDied(id, epoch, now)
+		return nil
+	}})
+}
+
 // Committed implements raftio.Listener.
 func (c *Controller) Committed(batches []raftio.CommittedBatch) {
 	c.post(event{do: func(now int64) error { return c.core.commit(batches, now) }})
@@ -182,6 +201,7 @@ func (c *Controller) post(e event) bool {
 		c.mu.Unlock()
 		return false
 	}
+	e.posted = time.Now()
 	c.inbox = append(c.inbox, e)
 	c.mu.Unlock()
 	c.wake()
@@ -211,14 +231,16 @@ func (c *Controller) run() {
 	defer close(c.done)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	asleep := time.Now()
 	for {
 		select {
 		case <-c.mail:
 		case <-timer.C:
 		}
 		work, closed := c.take()
+		awake := time.Now()
 		for i, e := range work {
-			if err := e.do(c.now()); err != nil {
+			if err := c.handle(e); err != nil {
 				c.fail(err, work[i+1:])
 				return
 			}
@@ -230,7 +252,21 @@ func (c *Controller) run() {
 		now := c.now()
 		next := c.core.tick(now)
 		timer.Reset(time.Duration(min(max(next-now, 0), int64(time.Hour/time.Millisecond))) * time.Millisecond)
+		slept, end := awake.Sub(asleep), time.Now()
+		c.core.meters.idle.add(slept, end.Sub(awake))
+		asleep = end
 	}
+}
+
+// handle does one event and measures it.
+func (c *Controller) handle(e event) error {
+	begin := time.Now()
+	m := &c.core.meters
+	m.started++
+	m.queueTime.add(begin.Sub(e.posted))
+	err := e.do(c.now())
+	m.processing.add(time.Since(begin))
+	return err
 }
 
 // fail ends the loop: going on would show metadata that is not the cluster's.
@@ -263,9 +299,12 @@ func (c *Controller) writeSnapshot(at ids.OffsetAndEpoch, appendTime int64, img 
 	}
 	go func() {
 		defer func() { <-c.snapshots }()
+		bytes := int64(0)
 		recs := func(yield func([]byte) bool) {
 			for v := range img.Records() {
-				if !yield(v.Append(nil)) {
+				raw := v.Append(nil)
+				bytes += int64(len(raw))
+				if !yield(raw) {
 					return
 				}
 			}
@@ -274,6 +313,8 @@ func (c *Controller) writeSnapshot(at ids.OffsetAndEpoch, appendTime int64, img 
 			c.log().Error("A metadata snapshot could not be written; the log is kept instead", zap.Stringer("end", at), zap.Error(err))
 			return
 		}
+		c.written.Store(c.o.Clock().UnixMilli())
+		c.writtenBytes.Store(bytes)
 		c.log().Info("Wrote a metadata snapshot", zap.Stringer("end", at))
 	}()
 }

@@ -140,6 +140,7 @@ func (c *core) load(r SnapshotReader, now int64) error {
 	}
 	c.tx, c.next, c.lastTime = nil, r.ID(), r.AppendTime()
 	c.snapshotBytes, c.snapshotTime = 0, now
+	c.meters.loaded++
 	c.advance(delta, delta.Apply(c.provenance()))
 	c.log.Info("Loaded a metadata snapshot", zap.Stringer("end", r.ID()), zap.Int("topics", c.committed.Topics.Len()), zap.Int("partitions", c.committed.Topics.PartitionCount()))
 	return nil

@@ -75,6 +75,8 @@ type core struct {
 	peerSeen      int64 // ms, when another node last read our log
 	snapshotBytes int64 // committed since the last snapshot was begun
 	snapshotTime  int64 // ms, when it was begun
+
+	meters meters
 }
 
 // transaction is the part of the log since a BeginTransaction record.
@@ -123,6 +125,9 @@ func (c *core) leaderChanged(l ids.LeaderAndEpoch, now int64) error {
 	if l == c.leader {
 		return nil
 	}
+	if l.Leader != ids.NoNode && l.Leader != c.leader.Leader {
+		c.meters.newActive++
+	}
 	c.leader = l
 	c.stepDown()
 	if l.Leader != c.o.Node.ID || !c.o.Controller {
@@ -132,6 +137,9 @@ func (c *core) leaderChanged(l ids.LeaderAndEpoch, now int64) error {
 	c.end = c.next.Offset
 	c.live = decide.NewLiveness(c.committed, c.o.SessionTimeout.Milliseconds(), now)
 	c.lastAppend = now
+	if c.o.Led != nil {
+		c.o.Led(c.committed)
+	}
 	return c.activate(now)
 }
 
@@ -220,6 +228,7 @@ func (c *core) refusal(err error) error {
 	if errors.As(err, &known) {
 		return known
 	}
+	c.meters.errors++
 	c.log.Error("A decision of the controller could not be carried out", zap.Error(err))
 	return &decide.Error{Code: kerr.UnknownServerError.Code}
 }
@@ -229,6 +238,7 @@ func (c *core) refusal(err error) error {
 func (c *core) decide(cmd Command, now int64) (d decide.Decision, err error) {
 	defer func() {
 		if r := recover(); r != nil {
+			c.meters.errors++
 			c.log.Error("A request made the controller fail", zap.Any("panic", r), zap.Stack("stack"))
 			err = &decide.Error{Code: kerr.UnknownServerError.Code}
 		}
@@ -279,6 +289,7 @@ func (c *core) appendBatch(recs []records.Versioned, all bool, now int64) (int, 
 	delta := image.NewDelta(c.pending)
 	for _, r := range recs {
 		if err := delta.Replay(r.Record); err != nil {
+			c.meters.errors++
 			c.log.Error("The controller decided on records that contradict the metadata; nothing was appended", zap.Error(err))
 			return 0, &decide.Error{Code: kerr.UnknownServerError.Code}
 		}

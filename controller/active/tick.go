@@ -3,6 +3,7 @@ package active
 import (
 	"github.com/gregorbroker/gregor/controller/decide"
 	"github.com/gregorbroker/gregor/controller/records"
+	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 )
@@ -24,10 +25,20 @@ func (c *core) tick(now int64) (next int64) {
 func (c *core) fenceExpired(now int64) (next int64) {
 	expired, next := c.live.Expired(c.pending, now)
 	for _, id := range expired {
+		c.meters.heartbeats++
 		c.log.Warn("Fencing a broker that was not heard of for a session", zap.Int32("broker", int32(id)))
 		c.request(func(e *decide.Env) (decide.Decision, error) { return decide.Fence(e, id), nil }, ignore, now)
 	}
 	return next
+}
+
+// brokerDied fences a broker at once.
+func (c *core) brokerDied(id ids.NodeID, epoch, now int64) {
+	if c.epoch == notLeading {
+		return
+	}
+	c.log.Warn("Fencing a broker whose process has ended", zap.Int32("broker", int32(id)), zap.Int64("epoch", epoch))
+	c.request(func(e *decide.Env) (decide.Decision, error) { return decide.FenceDead(e, id, epoch), nil }, ignore, now)
 }
 
 func ignore(kmsg.Response, error) {}

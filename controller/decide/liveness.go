@@ -102,6 +102,14 @@ func (l *Liveness) Apply(t *Touch, first, last ids.Offset) {
 	}
 }
 
+// Silence is for how long a broker was not heard of, in ms; -1 when it never was.
+func (l *Liveness) Silence(id ids.NodeID, now int64) int64 {
+	if s := l.brokers[id]; s != nil && s.contact > 0 {
+		return now - s.contact
+	}
+	return -1
+}
+
 // hasSession tells whether that incarnation of a broker was heard of lately.
 func (l *Liveness) hasSession(id ids.NodeID, epoch, now int64) bool {
 	s := l.brokers[id]
