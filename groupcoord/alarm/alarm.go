@@ -77,6 +77,14 @@ func (q *Queue[T]) Pop(now int64) *Alarm[T] {
 	return nil
 }
 
+// Peek returns the first alarm that is due at now, or nil, and leaves it set.
+func (q *Queue[T]) Peek(now int64) *Alarm[T] {
+	if at, ok := q.Next(); !ok || at > now {
+		return nil
+	}
+	return q.heap[0]
+}
+
 // settle moves alarms that were put off until the top is one that was not.
 func (q *Queue[T]) settle() {
 	for len(q.heap) > 0 && q.heap[0].key != q.heap[0].At {
