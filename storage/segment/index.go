@@ -125,6 +125,11 @@ func (x OffsetIndex) ByPosition(base ids.Offset, pos int64) (OffsetAt, bool) {
 	return x.At(base, i-1), true
 }
 
+// after is the number of entries that point in front of pos.
+func (x OffsetIndex) after(base ids.Offset, pos int64) int {
+	return sort.Search(x.Len(), func(i int) bool { return x.At(base, i).Position >= pos })
+}
+
 // valid returns the length of the longest prefix of entries that can be true
 // for a log of the given size and below the given offset: it ends at Kafka's
 // zero padding, at an entry that does not grow and at one beyond the log.

@@ -66,6 +66,7 @@ func (s *Segment) TruncateTo(off ids.Offset, interval int32) (ids.Offset, error)
 	if err := h.log.Truncate(pos); err != nil {
 		return 0, err
 	}
+	s.trust.from = min(s.Trusted(), pos)
 	s.size = pos
 	if pos == 0 {
 		s.first = -1

@@ -54,12 +54,14 @@ func (s *Segment) Recover(o RecoverOptions) (Recovered, error) {
 	buf := readBufs.Get().(*[]byte)
 	defer readBufs.Put(buf)
 	r := &recovery{s: s, o: o, f: f, buf: *buf, out: Recovered{Next: s.Base, Epoch: o.Epoch}}
+	s.trust = trust{from: start}
 	if err := r.run(start, end); err != nil {
 		if start == 0 {
 			return r.out, err
 		}
 		// The index pointed into the middle of something: trust only the log itself.
 		s.resetIndexes()
+		s.trust.from = 0
 		r.out = Recovered{Next: s.Base, Epoch: o.Epoch}
 		if err := r.run(0, end); err != nil {
 			return r.out, err

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"fmt"
 	"io"
 	"sync"
 
@@ -86,6 +87,7 @@ type Reader struct {
 	pos, end int64
 	buf      []byte
 	have     []byte // unread part of buf; have[0] is at pos
+	stop     int64  // no batch that begins behind is wanted: nothing is read ahead of it
 }
 
 const readChunk = 1 << 20
@@ -95,7 +97,19 @@ var readBufs = sync.Pool{New: func() any { b := make([]byte, readChunk); return 
 // NewReader starts at pos, which must be the start of a batch. buf is scratch
 // and may be nil; it grows to the largest batch, never beyond end-pos.
 func NewReader(f vfs.File, pos, end int64, buf []byte) *Reader {
-	return &Reader{f: f, pos: pos, end: end, buf: buf}
+	return &Reader{f: f, pos: pos, end: end, buf: buf, stop: end}
+}
+
+// Peek returns the header of the batch that Next would return.
+func (r *Reader) Peek() (Header, error) {
+	if err := r.fill(batch.HeaderSize); err != nil {
+		return Header{}, err
+	}
+	h, reason := ParseHeader(r.have)
+	if reason != "" {
+		return h, &CorruptError{r.f.Name(), r.pos, reason}
+	}
+	return h, nil
 }
 
 // Next returns the next batch, valid until the following call, and its
@@ -120,7 +134,7 @@ func (r *Reader) Next() (Header, batch.View, int64, error) {
 	}
 	v := batch.View(r.have[:h.Size:h.Size])
 	if err := v.VerifyCRC(); err != nil {
-		return h, nil, pos, &CorruptError{r.f.Name(), pos, err.Error()}
+		return h, nil, pos, &CorruptError{r.f.Name(), pos, fmt.Sprintf("batch of offsets %d to %d: %v", h.Base, h.Last, err)}
 	}
 	r.have = r.have[h.Size:]
 	r.pos += int64(h.Size)
@@ -135,7 +149,7 @@ func (r *Reader) fill(n int) error {
 	if r.pos+int64(n) > r.end {
 		return &CorruptError{r.f.Name(), r.pos, "the log ends within a batch"}
 	}
-	want := int(min(int64(max(n, readChunk)), r.end-r.pos))
+	want := max(n, int(min(readChunk, r.end-r.pos, r.stop-r.pos)))
 	kept := len(r.have)
 	if cap(r.buf) < want {
 		nb := make([]byte, want)

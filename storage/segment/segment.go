@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -80,7 +81,11 @@ type Segment struct {
 	// Active and Used belong to the owner: prepared for appends; read since the last look.
 	Active, Used bool
 	Behind       bool // the index files lack entries that the log has: a clean close must save them
-	hot          *hot
+	// Partial: the indexes end where damage begins, and so may the largest timestamp.
+	Partial   bool
+	reindexed bool // Reindex was called: an index that misleads now is the log's damage
+	trust     trust
+	hot       *hot
 }
 
 type hot struct {
@@ -96,7 +101,14 @@ type hot struct {
 
 // Existing describes a segment whose files are there; nothing is opened.
 func Existing(dir *Dir, base ids.Offset, now int64) *Segment {
-	return &Segment{Base: base, dir: dir, size: unknown, max: TimeAt{unknown, base}, first: unknown, Created: now}
+	return &Segment{Base: base, dir: dir, size: unknown, max: TimeAt{unknown, base}, first: unknown, Created: now, trust: trust{from: unknown}}
+}
+
+// Replacing is Existing for a segment whose log this process has just written.
+func Replacing(dir *Dir, base ids.Offset, now int64) *Segment {
+	s := Existing(dir, base, now)
+	s.trust.from = 0
+	return s
 }
 
 // Create makes the .log file of a new segment; the index files follow with
@@ -153,6 +165,7 @@ func (s *Segment) Size() (int64, error) {
 			return 0, err
 		}
 		s.size = st.Size
+		s.trust.from = s.Trusted()
 	}
 	return s.size, nil
 }
@@ -224,7 +237,31 @@ func allZero(b []byte) bool {
 	return true
 }
 
-// rebuild makes both indexes anew from the headers in the log.
+// Reindex makes the offset index anew because it misled a reader, and tells
+// whether that changed it. It does so once; an index that is found wrong again
+// is right, and the log is damaged.
+func (s *Segment) Reindex(interval int32) (changed bool, err error) {
+	if s.reindexed {
+		return false, nil
+	}
+	s.reindexed = true
+	h, was, top, first := s.heat(), *s.heat(), s.max, s.first
+	if err := s.rebuild(interval); err != nil {
+		return false, err
+	}
+	if s.Partial && len(h.index.buf) < len(was.index.buf) {
+		// The scan cannot get over the damage; the old index knows the way around it.
+		h.index, h.times, h.last, s.max, s.first = was.index, was.times, was.last, top, first
+		return false, nil
+	}
+	return !bytes.Equal(h.index.buf, was.index.buf), nil
+}
+
+// Reindexed tells whether Reindex was called.
+func (s *Segment) Reindexed() bool { return s.reindexed }
+
+// rebuild makes both indexes anew from the headers in the log. At damage they
+// end, and the segment is marked Partial.
 func (s *Segment) rebuild(interval int32) error {
 	f, err := s.Log()
 	if err != nil {
@@ -237,12 +274,13 @@ func (s *Segment) rebuild(interval int32) error {
 	h := s.heat()
 	h.index.reset()
 	h.times.reset()
-	h.last, s.max, s.first = 0, TimeAt{-1, s.Base}, -1
+	h.last, s.max, s.first, s.Partial = 0, TimeAt{-1, s.Base}, -1, false
 	sc := NewScanner(f, 0, size)
 	defer sc.Close()
-	for {
+	for next := s.Base; ; {
 		hd, pos, err := sc.Next()
-		if err == io.EOF {
+		if err == io.EOF || errors.Is(err, ErrCorrupt) || err == nil && hd.Base < next {
+			s.Partial = err != io.EOF
 			s.seal()
 			return nil
 		}
@@ -250,6 +288,7 @@ func (s *Segment) rebuild(interval int32) error {
 			return err
 		}
 		s.note(&hd, pos, interval)
+		next = hd.Next()
 	}
 }
 
