@@ -73,8 +73,34 @@ func (sh *shard) mayCommit(req *kmsg.OffsetCommitRequest, now int64) *kerr.Error
 }
 
 // splitCommit parts what can be committed, with names and ids filled in, from
-// what is answered with an error at once.
+// what is answered with an error at once. Nothing is copied if there is no error.
 func (s *Service) splitCommit(req *kmsg.OffsetCommitRequest) (*kmsg.OffsetCommitRequest, []kmsg.OffsetCommitResponseTopic) {
+	known := 0
+	for known < len(req.Topics) {
+		t := &req.Topics[known]
+		if s.identify(t, req.Version) != nil || !s.allThere(t) {
+			break
+		}
+		known++
+	}
+	if known == len(req.Topics) {
+		return req, nil
+	}
+	return s.splitBadCommit(req)
+}
+
+// allThere tells whether a topic has all the partitions to be committed.
+func (s *Service) allThere(t *kmsg.OffsetCommitRequestTopic) bool {
+	n := s.topics.Partitions(t.Topic)
+	for i := range t.Partitions {
+		if p := t.Partitions[i].Partition; p < 0 || p >= n {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Service) splitBadCommit(req *kmsg.OffsetCommitRequest) (*kmsg.OffsetCommitRequest, []kmsg.OffsetCommitResponseTopic) {
 	known := *req
 	known.Topics = make([]kmsg.OffsetCommitRequestTopic, 0, len(req.Topics))
 	var bad []kmsg.OffsetCommitResponseTopic

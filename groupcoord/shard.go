@@ -120,6 +120,9 @@ func (s *shard) tell(notes []classic.Note) {
 // as Kafka does, so that a newer broker's log can be read; a record that is broken
 // fails the load, because what it said is lost.
 func (s *shard) Replay(e runtime.Entry, loading bool) error {
+	if s.offsets.ReplayRecord(&e, func(group []byte) { s.groups.EnsureBytes(group, e.Timestamp) }) {
+		return nil
+	}
 	key, err := records.ParseKey(e.Key)
 	if err != nil {
 		if isUnknown(err) {

@@ -112,6 +112,13 @@ func (gs *Groups) Ensure(id string, now int64) *Group {
 	return g
 }
 
+// EnsureBytes is Ensure of a group whose id is copied only if it is new.
+func (gs *Groups) EnsureBytes(id []byte, now int64) {
+	if gs.byID[string(id)] == nil {
+		gs.Ensure(string(id), now)
+	}
+}
+
 // Deadline is when Expire has something to do.
 func (gs *Groups) Deadline() (int64, bool) { return gs.alarms.Next() }
 

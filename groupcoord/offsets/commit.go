@@ -10,12 +10,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Versions of OffsetCommitValue: 4 keeps the topic id (KIP-848); 1 is the only
-// one with a time of expiry, for clients that ask for one (OffsetCommit ≤ 4).
-const (
-	valueVersion       = 4
-	valueVersionExpiry = 1
-)
+// valueVersionExpiry is the only version of OffsetCommitValue with a time of
+// expiry, for clients that ask for one (OffsetCommit ≤ 4).
+const valueVersionExpiry = 1
 
 // Commit decides an OffsetCommit that the group has accepted. Topics have their
 // names and ids; maxMetadata bounds the metadata, in UTF-16 units as Kafka counts.
@@ -24,7 +21,15 @@ func Commit(req *kmsg.OffsetCommitRequest, maxMetadata int, now int64) ([]runtim
 	if req.RetentionTimeMillis != -1 {
 		expire = now + req.RetentionTimeMillis
 	}
-	var out []runtime.Record
+	count, size := 0, 0
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		count += len(t.Partitions)
+		for j := range t.Partitions {
+			size += recordSize(req.Group, t.Topic, t.Partitions[j].Metadata)
+		}
+	}
+	out, buf := make([]runtime.Record, 0, count), make([]byte, 0, size) // one piece of memory for all records
 	topics := make([]kmsg.OffsetCommitResponseTopic, len(req.Topics))
 	for i := range req.Topics {
 		t := &req.Topics[i]
@@ -39,13 +44,15 @@ func Commit(req *kmsg.OffsetCommitRequest, maxMetadata int, now int64) ([]runtim
 				r.ErrorCode = kerr.OffsetMetadataTooLarge.Code
 				continue
 			}
-			out = append(out, commitRecord(req.Group, t, p, expire, now))
+			out = append(out, runtime.Record{})
+			out[len(out)-1], buf = commitRecord(buf, req.Group, t, p, expire, now)
 		}
 	}
 	return out, topics
 }
 
-func commitRecord(group string, t *kmsg.OffsetCommitRequestTopic, p *kmsg.OffsetCommitRequestTopicPartition, expire, now int64) runtime.Record {
+// commitRecord makes a record in the memory behind dst, and returns dst with it.
+func commitRecord(dst []byte, group string, t *kmsg.OffsetCommitRequestTopic, p *kmsg.OffsetCommitRequestTopicPartition, expire, now int64) (runtime.Record, []byte) {
 	v := records.OffsetCommitValue{
 		Offset: ids.Offset(p.Offset), LeaderEpoch: ids.LeaderEpoch(max(p.LeaderEpoch, -1)),
 		CommitTimestamp: now, ExpireTimestamp: expire, TopicID: ids.TopicID(t.TopicID),
@@ -53,16 +60,18 @@ func commitRecord(group string, t *kmsg.OffsetCommitRequestTopic, p *kmsg.Offset
 	if p.Metadata != nil {
 		v.Metadata = *p.Metadata
 	}
-	version := int16(valueVersion)
+	from := len(dst)
+	dst = appendKey(dst, place{group, t.Topic, p.Partition})
+	to := len(dst)
 	if expire != -1 {
-		version = valueVersionExpiry
+		dst = records.AppendValue(dst, &v, valueVersionExpiry)
+	} else {
+		dst = appendValue(dst, &v)
 	}
-	return runtime.Record{Key: key(place{group, t.Topic, p.Partition}), Value: records.AppendValue(nil, &v, version)}
+	return runtime.Record{Key: dst[from:to:to], Value: dst[to:len(dst):len(dst)]}, dst
 }
 
-func key(p place) []byte {
-	return records.AppendKey(nil, &records.OffsetCommitKey{Group: p.group, Topic: p.topic, Partition: p.partition})
-}
+func key(p place) []byte { return appendKey(nil, p) }
 
 func tombstone(p place) runtime.Record { return runtime.Record{Key: key(p)} }
 

@@ -51,6 +51,7 @@ type Store struct {
 	open    map[place]map[int64]struct{}  // producers with a pending offset
 	openIn  map[string]int                // places with pending offsets, by group
 	count   int
+	last    lastUsed // nil partitions: none
 }
 
 // New makes an empty store.
@@ -96,6 +97,7 @@ func (s *Store) remove(p place) {
 		return
 	}
 	s.count--
+	s.last = lastUsed{} // it may be a map that is dropped below
 	delete(parts, p.partition)
 	if len(parts) == 0 {
 		delete(topics, p.topic)

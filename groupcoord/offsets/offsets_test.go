@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gregorbroker/gregor/groupcoord/records"
+	"github.com/gregorbroker/gregor/groupcoord/runtime"
 	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"pgregory.net/rapid"
@@ -238,11 +239,10 @@ func BenchmarkReplay(b *testing.B) {
 	for i := range keys {
 		keys[i] = key(place{fmt.Sprint("group-", i/10), "topic", int32(i % 10)})
 	}
-	value := records.AppendValue(nil, &records.OffsetCommitValue{ExpireTimestamp: -1, TopicID: ids.TopicID{1}}, valueVersion)
+	value := records.AppendValue(nil, &records.OffsetCommitValue{ExpireTimestamp: -1, TopicID: ids.TopicID{1}}, valueLatest)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		k, _ := records.ParseKey(keys[i%len(keys)])
-		v, _, _ := records.ParseValue(k, value)
-		s.Replay(k.(*records.OffsetCommitKey), v.(*records.OffsetCommitValue), ids.Offset(i), batch.NoProducerID)
+		e := runtime.Entry{Offset: ids.Offset(i), ProducerID: batch.NoProducerID, Key: keys[i%len(keys)], Value: value}
+		s.ReplayRecord(&e, func([]byte) {})
 	}
 }

@@ -66,7 +66,7 @@ func (g *gathering) add(o Outcome, scope string) {
 }
 
 // build encodes the batch.
-func (g *gathering) build(now int64) ([]byte, error) {
+func (g *gathering) build(now int64) (batch.View, error) {
 	opts := batch.Options{Codec: g.codec}
 	if g.builder == nil {
 		g.builder = batch.NewBuilder(opts)

@@ -32,7 +32,8 @@
 //   - machine state == replay of the log up to the shard's end (what a machine
 //     keeps beside it, such as waiting members, is its own affair).
 //   - Done of an operation runs once, on the shard's goroutine, in append order.
-//   - A shard that is idle has no goroutine and at most one timer.
+//   - A shard that is idle has no goroutine and at most one timer. A few goroutines
+//     that have run shards wait to run the next one.
 package runtime
 
 import (
@@ -117,6 +118,7 @@ type Options[M Machine] struct {
 type Runtime[M Machine] struct {
 	opts    Options[M]
 	loading chan struct{} // one token a shard that is loading
+	workers workers[M]
 
 	mu     sync.RWMutex // guards shards; a shard's mutex may be taken under it, never the reverse
 	shards map[int32]*shard[M]
@@ -124,7 +126,7 @@ type Runtime[M Machine] struct {
 
 // New makes a runtime without shards.
 func New[M Machine](o Options[M]) *Runtime[M] {
-	return &Runtime[M]{opts: o, shards: map[int32]*shard[M]{}, loading: make(chan struct{}, max(1, o.Loads))}
+	return &Runtime[M]{opts: o, shards: map[int32]*shard[M]{}, loading: make(chan struct{}, max(1, o.Loads)), workers: newWorkers[M]()}
 }
 
 // Lead starts the shard of a partition that this broker leads since epoch. For a
@@ -201,6 +203,7 @@ func (r *Runtime[M]) Close() {
 	for _, s := range shards {
 		<-s.ended
 	}
+	r.workers.close()
 }
 
 func (r *Runtime[M]) shard(partition int32) *shard[M] {

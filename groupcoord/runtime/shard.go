@@ -120,7 +120,7 @@ func (s *shard[M]) wakeAndUnlock(work bool) {
 	}
 	s.mu.Unlock()
 	if start {
-		go s.run()
+		s.rt.workers.start(s)
 	}
 }
 
@@ -276,6 +276,7 @@ func (s *shard[M]) append(now int64) error {
 		return err
 	}
 	end, err := s.appendToLog(data)
+	g.builder.Recycle(data) // the log has not kept it
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,17 @@ func (b *Builder) Reset(opts Options) {
 	b.buf = b.buf[:HeaderSize]
 }
 
+// Recycle takes the memory of a batch back that Bytes handed over, for the next
+// one. Nobody may look at it any more.
+func (b *Builder) Recycle(v View) {
+	if b.buf == nil && cap(v) <= maxRecycled {
+		b.buf = v[:0]
+	}
+}
+
+// maxRecycled bounds what a builder holds on to between batches.
+const maxRecycled = 1 << 20
+
 // Append adds a record; nil key or value is null. The timestamp is in ms,
 // NoTimestamp for none.
 func (b *Builder) Append(timestamp int64, key, value []byte, headers []Header) {
