@@ -91,12 +91,13 @@ func (c *Call) Request() (kmsg.Request, error) {
 	return req, err
 }
 
-// Reply encodes resp and queues it. It never blocks.
+// Reply encodes resp and queues it. It never blocks: a small reply whose turn has
+// come is written at once if the socket takes it without waiting.
 func (c *Call) Reply(resp kmsg.Response) {
 	c.claim()
 	b := takeBlock(1 << minClass)
 	c.out = b.replace(frame.AppendResponse(b.mem[:0], c.Header.Key, c.Header.Version, c.Header.CorrelationID, resp))
-	c.Conn.finish(c, false)
+	c.Conn.finish(c, true)
 }
 
 // ReplyRegions queues head, which begins with the size of the whole reply and

@@ -80,7 +80,7 @@ func (c *Conn) tryFlush() {
 	c.act.writeProgress()
 	if err := c.out.gather(c, batch); err != nil {
 		c.out.reset()
-		c.wrote(batch, err)
+		go c.wrote(batch, err)
 		return
 	}
 	all, err := c.out.tryWrite(c)
@@ -89,7 +89,9 @@ func (c *Conn) tryFlush() {
 		return
 	}
 	c.out.reset()
-	if batch = c.wrote(batch, err); len(batch) > 0 {
+	if err != nil { // not here: the hooks of held calls may want what our caller holds
+		go c.wrote(batch, err)
+	} else if batch = c.wrote(batch, nil); len(batch) > 0 {
 		go c.flushFrom(batch)
 	}
 }
