@@ -9,6 +9,10 @@
 //	consume   the same back
 //	e2e       -rate records/s for -d: acknowledgement and produce-to-consume latency
 //	idle      -n idle connections for -d
+//	members   -n KIP-848 members of one group: all join, steady for -d, one more joins
+//	classic   -n members of one classic group: how long after the last join all are assigned
+//	commits   -clients groups commit offsets for -d, -inflight at a time each
+//	fill-offsets, loaded  commit -n offsets; wait until a server that was started anew has them
 //	floor     what a process that only receives, checksums, writes and sends back must spend here
 //
 // Every mode prints one line of key=value figures. Each run wants a fresh
@@ -32,6 +36,8 @@ type options struct {
 	partitions, rf, rate, n   int
 	bytes                     int64
 	linger, duration          time.Duration
+	group                     string
+	inflight, addresses       int
 	idempotent                bool
 }
 
@@ -54,16 +60,20 @@ func parse(args []string) options {
 	fs.IntVar(&o.rate, "rate", 2000, "records a second (e2e)")
 	fs.DurationVar(&o.duration, "d", 15*time.Second, "how long (e2e, idle)")
 	fs.IntVar(&o.n, "n", 500, "topics or connections")
+	fs.StringVar(&o.group, "group", "kbench", "group, or the beginning of groups' names")
+	fs.IntVar(&o.inflight, "inflight", 1, "requests at a time on a connection (commits)")
+	fs.IntVar(&o.addresses, "addresses", 1, "spread connections over 127.0.0.1, 127.0.1.1, … (members)")
 	_ = fs.Parse(args) // ExitOnError
 	return o
 }
 
 func main() {
 	modes := map[string]func(context.Context, options) error{
-		"create": create, "topics": topics, "produce": produce, "consume": consume, "e2e": endToEnd, "idle": idle, "floor": floor, floorServerMode: floorServer,
+		"create": create, "topics": topics, "produce": produce, "consume": consume, "e2e": endToEnd, "idle": idle,
+		"members": members, "classic": classic, "commits": commits, "fill-offsets": fillOffsets, "loaded": loaded, "floor": floor, floorServerMode: floorServer,
 	}
 	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: kbench create|topics|produce|consume|e2e|idle|floor [flags]")
+		fmt.Fprintln(os.Stderr, "usage: kbench create|topics|produce|consume|e2e|idle|members|classic|commits|fill-offsets|loaded|floor [flags]")
 		os.Exit(2)
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
