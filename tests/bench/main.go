@@ -4,6 +4,7 @@
 //	go run ./tests/bench                       everything, 3 rounds
 //	go run ./tests/bench -only produce,consume those alone; the file is not written
 //	go run ./tests/bench -bytes 256            MiB a run, for a quick look
+//	go run ./tests/bench -servers gregor       one of the two alone
 //
 // Absolute figures drift from machine to machine and hour to hour, so what
 // counts is a ratio within one round: in each, every piece of work is done by
@@ -27,6 +28,7 @@ import (
 
 var (
 	only   = flag.String("only", "", "comma-separated names of works; docs/BENCHMARKS.md is then not written")
+	which  = flag.String("servers", "apache,gregor", "servers to measure; docs/BENCHMARKS.md is written with both only")
 	rounds = flag.Int("rounds", 3, "rounds, of which the median counts")
 	mib    = flag.Int64("bytes", 1024, "MiB of payload a throughput run moves")
 	binary = flag.String("binary", "", "gregor's binary (default bin/gregor)")
@@ -64,7 +66,11 @@ func run() error {
 	if b.home, err = apache.Fetch(filepath.Join(root, ".cache")); err != nil {
 		return err
 	}
-	b.software = []node.Software{b.home.Software("1G"), node.Gregor(b.gregor)}
+	for _, sw := range []node.Software{b.home.Software("1G"), node.Gregor(b.gregor)} {
+		if strings.Contains(*which, sw.Name) {
+			b.software = append(b.software, sw)
+		}
+	}
 	b.kbench = filepath.Join(root, ".cache", "kbench")
 	if o, err := exec.Command("go", "build", "-o", b.kbench, "./tests/bench/kbench").CombinedOutput(); err != nil {
 		return fmt.Errorf("go build kbench: %w\n%s", err, o)
@@ -86,7 +92,7 @@ func run() error {
 	}
 	text := report(b, results)
 	fmt.Println(text)
-	if *only != "" {
+	if *only != "" || len(b.software) < 2 {
 		return nil
 	}
 	p := *out

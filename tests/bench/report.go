@@ -60,7 +60,7 @@ func rows() []row {
 		return func(_, g, _ float64) bool { return g <= limit }
 	}
 	ofFloor := func(f float64) func(_, g, fl float64) bool { return func(_, g, fl float64) bool { return g <= f*fl } }
-	return []row{
+	return append([]row{
 		{"produce", "cpu_s_per_gib", "produce 1 KiB, acks=all, idempotent: CPU", "s/GiB", 3, "in_cpu_s_per_gib", "≤ 1/4 of Kafka", quarter},
 		{"produce", "cpu_s_per_gib", "… against the floor", "s/GiB", 3, "in_cpu_s_per_gib", "≤ 1.4 × floor", ofFloor(1.4)},
 		{"produce", "MBps", "… rate", "MB/s", 0, "in_MBps", "", nil},
@@ -82,7 +82,7 @@ func rows() []row {
 		{"start", "format_ms", "format a folder", "ms", 0, "", "", nil},
 		{"start", "ready_ms", "start to an answered request", "ms", 0, "", "≤ 30 with formatting", atMost(30)},
 		{"start", "idle_mib", "memory some seconds after the start", "MiB", 1, "", "≤ 25", atMost(25)},
-	}
+	}, groupRows()...)
 }
 
 func report(b *bench, rs map[string]*result) string {

@@ -27,7 +27,7 @@ type figures map[string]float64
 // works in the order they run; consume reads what produce wrote.
 func works() []work {
 	size := fmt.Sprint(*mib << 20)
-	return []work{
+	return append([]work{
 		{"produce", "produce 1 KiB, acks=all, idempotent", false, func(b *bench, s *node.Server) (figures, error) {
 			return b.onTopic(s, "produce", "-bytes", size)
 		}},
@@ -58,7 +58,7 @@ func works() []work {
 		{"idle", "10,000 idle connections", true, func(b *bench, s *node.Server) (figures, error) {
 			return b.kb(s, "idle", "-n", "10000", "-d", "3s")
 		}},
-	}
+	}, groupWorks()...)
 }
 
 // startAll starts both servers and lets each move one run's payload uncounted:

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gregorbroker/gregor/tests/node"
+)
+
+// groupWorks are those of the group coordinator. Each uses a group of its own.
+func groupWorks() []work {
+	return []work{
+		{"members-20", "20 KIP-848 members, 10 partitions", false, func(b *bench, s *node.Server) (figures, error) {
+			return b.members(s, "members", 20, 10)
+		}},
+		{"members-10k", "10,000 KIP-848 members, 5,000 partitions", true, func(b *bench, s *node.Server) (figures, error) {
+			return b.members(s, "members", 10_000, 5_000)
+		}},
+		{"classic-1k", "1,000 classic members", true, func(b *bench, s *node.Server) (figures, error) {
+			return b.members(s, "classic", 1_000, 10)
+		}},
+		{"commits", "offset commits of one partition, 32 connections", false, func(b *bench, s *node.Server) (figures, error) {
+			return b.onGroup(s, "commits", 100, "-clients", "32", "-inflight", "8", "-d", "5s")
+		}},
+		{"offsets", "load a million committed offsets", true, loadOffsets},
+	}
+}
+
+// members runs a mode on a fresh topic and group.
+func (b *bench) members(s *node.Server, mode string, n, partitions int) (figures, error) {
+	return b.onGroup(s, mode, partitions, "-n", fmt.Sprint(n), "-d", "10s")
+}
+
+func (b *bench) onGroup(s *node.Server, mode string, partitions int, args ...string) (figures, error) {
+	b.run++
+	name := fmt.Sprint("bench-", b.run)
+	common := []string{"-t", name, "-group", name, "-partitions", fmt.Sprint(partitions)}
+	if _, err := b.kb(s, "create", common...); err != nil {
+		return nil, err
+	}
+	return b.kb(s, mode, append(common, args...)...)
+}
+
+// loadOffsets commits a million offsets to a server of its own, starts that anew,
+// and measures from the first answer until every group's offsets are there.
+func loadOffsets(b *bench, like *node.Server) (figures, error) {
+	s, err := node.Run(like.Software(), map[string]string{"offsets.topic.num.partitions": "50"})
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	args := []string{"-n", "1000000"}
+	if _, err := b.onGroup(s, "fill-offsets", 1000, args...); err != nil {
+		return nil, err
+	}
+	if _, err := s.Term(time.Minute); err != nil {
+		return nil, err
+	}
+	if err := s.Start(); err != nil {
+		return nil, err
+	}
+	name := fmt.Sprint("bench-", b.run)
+	return b.kb(s, "loaded", "-t", name, "-group", name, "-partitions", "1000", "-n", "1000000")
+}
+
+// groupRows are the lines of the report that these works fill.
+func groupRows() []row {
+	atMost := func(limit float64) func(_, g, _ float64) bool {
+		return func(_, g, _ float64) bool { return g >= 0 && g <= limit }
+	}
+	atLeast := func(limit float64) func(_, g, _ float64) bool {
+		return func(_, g, _ float64) bool { return g >= limit }
+	}
+	return []row{
+		{"members-20", "join_all_s", "20 members, 10 partitions: all have joined", "s", 2, "", "≤ 0.5", atMost(.5)},
+		{"members-20", "one_more_s", "… one more", "s", 2, "", "", nil},
+		{"members-10k", "join_all_s", "10,000 members, 5,000 partitions: all have joined", "s", 2, "", "≤ 4", atMost(4)},
+		{"members-10k", "one_more_s", "… one more", "s", 2, "", "≤ 0.5", atMost(.5)},
+		{"members-10k", "steady_cpu_pct", "… steady, of one core", "%", 1, "", "≤ 6", atMost(6)},
+		{"members-10k", "hb_per_s", "… heartbeats a second", "1/s", 0, "", "", nil},
+		{"members-10k", "rss_mib", "… memory", "MiB", 0, "", "≤ 300", atMost(300)},
+		{"classic-1k", "after_last_join_s", "1,000 classic members: rebalance after the last join", "s", 2, "", "≤ 1", atMost(1)},
+		{"classic-1k", "one_more_s", "… from the newcomer's JoinGroup on", "s", 2, "", "", nil},
+		{"commits", "kcommits_per_core_s", "offset commits a second of one core", "k", 1, "", "≥ 100", atLeast(100)},
+		{"commits", "krate", "… in the run", "k/s", 1, "", "", nil},
+		{"offsets", "load_s", "1 M committed offsets are loaded", "s", 2, "", "≤ 1", atMost(1)},
+	}
+}
