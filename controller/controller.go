@@ -16,6 +16,8 @@ import (
 	"io/fs"
 	"iter"
 	"math/rand/v2"
+	"net"
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -24,6 +26,7 @@ import (
 	"github.com/gregorbroker/gregor/controller/api"
 	"github.com/gregorbroker/gregor/controller/decide"
 	"github.com/gregorbroker/gregor/controller/image"
+	"github.com/gregorbroker/gregor/controller/pulse"
 	"github.com/gregorbroker/gregor/controller/raft"
 	"github.com/gregorbroker/gregor/controller/raftio"
 	"github.com/gregorbroker/gregor/controller/records"
@@ -64,6 +67,7 @@ type Controller struct {
 	active *active.Controller
 	api    *api.Server
 	reg    *registrar // nil without the controller role
+	pulse  *pulse.Watch
 }
 
 // New opens the metadata log and recovers it; nothing runs yet.
@@ -82,6 +86,8 @@ func New(o Options) (*Controller, error) {
 		c.reg = newRegistrar(&o)
 		o.Publishers = append(o.Publishers[:len(o.Publishers):len(o.Publishers)], c.reg.publish)
 	}
+	c.pulse = pulse.New(pulse.Options{Self: o.Raft.NodeID, Image: c.Image, Voter: c.voterAddresses,
+		Dead: func(id ids.NodeID, epoch int64) { c.active.BrokerDied(id, epoch) }})
 	node := decide.Node{ID: o.Raft.NodeID, ClusterID: o.Raft.ClusterID, Config: o.Config}
 	c.active = active.New(active.Options{
 		Node: node, Controller: o.Raft.CanBeVoter, Bootstrap: c.bootstrap, Publishers: o.Publishers,
@@ -90,13 +96,14 @@ func New(o Options) (*Controller, error) {
 		SnapshotBytes:    o.Config.Long("metadata.log.max.record.bytes.between.snapshots"),
 		SnapshotInterval: time.Duration(o.Config.Long("metadata.log.max.snapshot.interval.ms")) * time.Millisecond,
 		Clock:            o.Raft.Clock, Seed: o.Raft.Seed, Logger: o.Raft.Logger, Failed: o.Raft.Failed,
+		Led: c.pulse.Led,
 	})
 	o.Raft.Listener = listener{c.active, o.LeaderChanged}
 	var err error
 	if c.node, err = raftio.New(o.Raft); err != nil {
 		return nil, err
 	}
-	c.api, err = api.New(api.Parts{Node: node, Active: c.active, Quorum: quorum{c.node}, UnstableVersions: o.Config.Bool("unstable.api.versions.enable")})
+	c.api, err = api.New(api.Parts{Node: node, Active: c.active, Quorum: quorum{c.node}, Pulse: c.pulse, UnstableVersions: o.Config.Bool("unstable.api.versions.enable")})
 	if err != nil {
 		return nil, errors.Join(err, c.node.Close())
 	}
@@ -148,9 +155,22 @@ func (c *Controller) Close() error {
 	if c.reg != nil {
 		c.reg.stop()
 	}
+	c.pulse.Close()
 	err := c.node.Close()
 	c.active.Close()
 	return err
+}
+
+// voterAddresses is where the quorum reaches the voter with this id.
+func (c *Controller) voterAddresses(id ids.NodeID) []string {
+	set, _ := c.node.Voters()
+	v, _ := set.Get(id)
+	for _, e := range v.Endpoints {
+		if len(v.Endpoints) == 1 || e.Name == c.o.Raft.ListenerName {
+			return []string{net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))}
+		}
+	}
+	return nil
 }
 
 // Handler answers controller listeners.

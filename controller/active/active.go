@@ -3,6 +3,7 @@ package active
 import (
 	"fmt"
 	"iter"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -130,13 +131,17 @@ func (c *Controller) Image() *image.Image { return c.image.Load() }
 // Leader is the quorum's leader as far as it is known.
 func (c *Controller) Leader() ids.LeaderAndEpoch { return *c.leader.Load() }
 
+// Patient is a request's patience without an end.
+const Patient time.Duration = math.MaxInt64
+
 // Do decides a request and calls reply when its answer may be given, from any
-// goroutine. With an error (a *decide.Error) nothing was changed; of
-// NOT_CONTROLLER alone that is not known.
-func (c *Controller) Do(cmd Command, reply Reply) {
+// goroutine, or when patience is over. With an error (a *decide.Error) nothing
+// was changed; of NOT_CONTROLLER and REQUEST_TIMED_OUT alone that is not known.
+func (c *Controller) Do(cmd Command, patience time.Duration, reply Reply) {
 	refuse := func() { reply(nil, ErrNotController) }
+	from := c.now()
 	ok := c.post(event{drop: refuse, do: func(now int64) error {
-		c.core.request(cmd, reply, now)
+		c.core.timely(cmd, deadline(from, patience), reply, now)
 		return nil
 	}})
 	if !ok {

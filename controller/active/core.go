@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -66,8 +67,10 @@ type core struct {
 	pending *image.Image
 	queue   []appended // not yet committed, oldest first
 	parked  []parked   // by offset
-	end     ids.Offset // of the next record we may append, at the least
-	live    *decide.Liveness
+	// impatient is no later than the first end of patience among parked.
+	impatient int64
+	end       ids.Offset // of the next record we may append, at the least
+	live      *decide.Liveness
 	// members is the index of pending; nil until a decision asks for it.
 	members *image.Members
 
@@ -96,6 +99,7 @@ type parked struct {
 	offset ids.Offset
 	resp   kmsg.Response
 	reply  Reply
+	until  int64 // ms, when patience is over
 }
 
 // Reply takes the answer to a request, or an error: a *decide.Error.
@@ -112,7 +116,7 @@ type publication struct {
 func newCore(o Options) *core {
 	return &core{
 		o: o, rand: rand.New(rand.NewPCG(o.Seed, o.Seed^0x9e3779b97f4a7c15)), log: o.Logger,
-		committed: image.Empty(), next: ids.OffsetAndEpoch{Epoch: ids.NoEpoch}, epoch: notLeading,
+		committed: image.Empty(), next: ids.OffsetAndEpoch{Epoch: ids.NoEpoch}, epoch: notLeading, impatient: never,
 		leader: ids.LeaderAndEpoch{Leader: ids.NoNode, Epoch: ids.NoEpoch},
 	}
 }
@@ -197,6 +201,52 @@ func (c *core) index() *image.Members {
 		c.members = image.NewMembers(c.pending.Topics)
 	}
 	return c.members
+}
+
+// deadline is when patience that began at from is over; never for no end.
+func deadline(from int64, patience time.Duration) int64 {
+	if patience == Patient {
+		return never
+	}
+	return from + patience.Milliseconds()
+}
+
+// errTimedOut is the answer to a request whose patience is over. It may be
+// carried out all the same if it was decided already.
+var errTimedOut = &decide.Error{Code: kerr.RequestTimedOut.Code}
+
+// timely decides a request unless it has waited too long already.
+func (c *core) timely(cmd Command, until int64, reply Reply, now int64) {
+	if now >= until {
+		c.meters.timedOut++
+		reply(nil, errTimedOut)
+		return
+	}
+	from := len(c.parked)
+	c.request(cmd, reply, now)
+	for i := from; i < len(c.parked); i++ {
+		c.parked[i].until = until
+	}
+	c.impatient = min(c.impatient, until)
+}
+
+// expire answers the requests whose patience is over and returns when to look again.
+func (c *core) expire(now int64) (next int64) {
+	if now < c.impatient {
+		return c.impatient
+	}
+	c.impatient = never
+	for i := range c.parked {
+		p := &c.parked[i]
+		if p.until <= now {
+			c.meters.timedOut++
+			reply := p.reply
+			p.reply, p.until = ignore, never
+			c.publish(publication{replies: []func(){func() { reply(nil, errTimedOut) }}})
+		}
+		c.impatient = min(c.impatient, p.until)
+	}
+	return c.impatient
 }
 
 // request decides, appends and parks the answer.
@@ -335,7 +385,7 @@ func (c *core) park(offset ids.Offset, resp kmsg.Response, reply Reply) {
 		c.publish(publication{replies: []func(){func() { reply(resp, nil) }}})
 		return
 	}
-	c.parked = append(c.parked, parked{offset, resp, reply})
+	c.parked = append(c.parked, parked{offset, resp, reply, never})
 }
 
 // release returns the answers that waited for what is committed now.

@@ -16,6 +16,7 @@ func (c *core) tick(now int64) (next int64) {
 	if c.epoch == notLeading {
 		return next
 	}
+	next = min(next, c.expire(now))
 	next = min(next, c.fenceExpired(now))
 	return min(next, c.noOp(now))
 }

@@ -18,10 +18,12 @@ package api
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gregorbroker/gregor/controller/active"
 	"github.com/gregorbroker/gregor/controller/decide"
 	"github.com/gregorbroker/gregor/controller/image"
+	"github.com/gregorbroker/gregor/controller/pulse"
 	"github.com/gregorbroker/gregor/protocol/apikey"
 	"github.com/gregorbroker/gregor/protocol/conn"
 	"github.com/gregorbroker/gregor/protocol/frame"
@@ -36,7 +38,7 @@ var errNotServed = errors.New("api key or version is not served by this listener
 
 // Active is the controller of this node, which may or may not be the active one.
 type Active interface {
-	Do(cmd active.Command, reply active.Reply)
+	Do(cmd active.Command, patience time.Duration, reply active.Reply)
 	Image() *image.Image
 	Leader() ids.LeaderAndEpoch
 	PeerSeen()
@@ -50,11 +52,18 @@ type Quorum interface {
 	KRaftVersion() int16
 }
 
+// Pulse is told on which connection a broker sends its heartbeats; *pulse.Watch is one.
+type Pulse interface {
+	Heard(l pulse.Line, id ids.NodeID, epoch int64)
+}
+
 // Parts is what handlers are made of.
 type Parts struct {
 	Node   decide.Node
 	Active Active
 	Quorum Quorum
+	// Pulse watches the connections that carry heartbeats; may be nil.
+	Pulse Pulse
 	// UnstableVersions is unstable.api.versions.enable.
 	UnstableVersions bool
 }
@@ -65,6 +74,7 @@ type request struct {
 	body   kmsg.Request
 	// listener is the name of the listener it came in through.
 	listener string
+	line     pulse.Line // the connection; nil out of an envelope
 	// forwarded: a broker sent it on for its client.
 	forwarded bool
 	// reply answers. Exactly one of reply and refuse is called, once.
@@ -114,7 +124,7 @@ func (s *Server) Handle(c *conn.Call) {
 		c.Close(err)
 		return
 	}
-	s.handles[c.Header.Key](&request{header: c.Header, body: body, listener: c.Listener, reply: c.Reply, refuse: c.Close})
+	s.handles[c.Header.Key](&request{header: c.Header, body: body, listener: c.Listener, line: c.Conn, reply: c.Reply, refuse: c.Close})
 }
 
 func (s *Server) serves(h frame.Header) bool {
@@ -133,8 +143,20 @@ func command[R kmsg.Request](a Active, f func(*decide.Env, R) (decide.Decision, 
 		a.Do(func(e *decide.Env) (decide.Decision, error) {
 			e.Forwarded = r.forwarded
 			return f(e, body)
-		}, r.answer)
+		}, patience(body), r.answer)
 	})
+}
+
+// patience is for how long the answer to a request is waited for. Kafka bounds
+// only the requests that change things.
+func patience(body kmsg.Request) time.Duration {
+	if _, reads := body.(*kmsg.ListPartitionReassignmentsRequest); reads {
+		return active.Patient
+	}
+	if t, ok := body.(kmsg.TimeoutRequest); ok {
+		return time.Duration(t.Timeout()) * time.Millisecond
+	}
+	return active.Patient
 }
 
 // answer is the active.Reply of a request.

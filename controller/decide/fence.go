@@ -139,6 +139,18 @@ func Fence(e *Env, id ids.NodeID) Decision {
 	return d
 }
 
+// FenceDead fences a broker whose process is known to have ended, and ends its session,
+// so that it can come back at once. One that came back already has another epoch and is left alone.
+func FenceDead(e *Env, id ids.NodeID, epoch int64) Decision {
+	b := e.Image.Cluster.Broker(id)
+	if b == nil || b.Epoch != epoch {
+		return Decision{}
+	}
+	d := Fence(e, id)
+	d.Touch = &Touch{Broker: id, Epoch: epoch, Fenced: true, Gone: true}
+	return d
+}
+
 // leads tells whether a broker leads any partition.
 func (e *Env) leads(id ids.NodeID) bool {
 	found := false

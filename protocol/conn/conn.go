@@ -56,6 +56,7 @@ type Conn struct {
 	// what it asked before is answered, as Kafka does. Its held calls are let go.
 	finished bool
 	ended    bool
+	onEnd    []func() // called once, when ended
 }
 
 // RemoteAddr is the peer's address.
@@ -306,7 +307,8 @@ func (c *Conn) end(err error) {
 		return
 	}
 	c.ended = true
-	hooks := c.hooksLocked()
+	hooks, watchers := c.hooksLocked(), c.onEnd
+	c.onEnd = nil
 	var dead []*Call
 	for _, call := range c.queue {
 		if call.done {
@@ -323,5 +325,22 @@ func (c *Conn) end(err error) {
 	for _, f := range hooks {
 		f(Closed)
 	}
+	for _, f := range watchers {
+		f()
+	}
 	c.srv.ended(c, err)
+}
+
+// OnEnd has f called once when the connection has ended, at once if it has
+// already. f must not wait.
+func (c *Conn) OnEnd(f func()) {
+	c.mu.Lock()
+	ended := c.ended
+	if !ended {
+		c.onEnd = append(c.onEnd, f)
+	}
+	c.mu.Unlock()
+	if ended {
+		f()
+	}
 }
