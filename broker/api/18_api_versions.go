@@ -51,6 +51,7 @@ func (a *apiVersions) handle(c *conn.Call, r *kmsg.ApiVersionsRequest) {
 	}
 	resp.ApiKeys = a.keys
 	if r.Version >= 3 {
+		c.Conn.SetSoftware(r.ClientSoftwareName, r.ClientSoftwareVersion)
 		a.features(resp)
 	}
 	c.Reply(resp)

@@ -30,6 +30,8 @@ type Conn struct {
 	in     input
 	out    output
 	header frame.Header // of the last request; the reader's
+	// software is the client's name and version as it told them; the reader's.
+	software [2]string
 	// authenticated is true from the start on listeners that authenticate nobody.
 	authenticated atomic.Bool
 	act           activity
@@ -137,9 +139,11 @@ func (c *Conn) waitForChange(request bool) {
 	}
 	if request {
 		if f := c.takeNotifyLocked(); f != nil {
+			c.waiting = true // who wants to hold the call again meanwhile must hear of it
 			c.mu.Unlock()
 			f(NextRequest)
 			c.mu.Lock()
+			c.waiting = false
 			return
 		}
 	}
