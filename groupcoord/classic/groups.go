@@ -17,6 +17,7 @@ type Groups struct {
 	cfg    Config
 	byID   map[string]*Group
 	alarms alarm.Queue[due]
+	news   []news
 }
 
 // New makes a shard's groups, none yet.
@@ -132,6 +133,7 @@ func (gs *Groups) remove(g *Group) {
 	}
 	gs.alarms.Cancel(&g.joining)
 	gs.alarms.Cancel(&g.syncing)
+	gs.tell(g, "")
 	delete(gs.byID, g.ID)
 }
 

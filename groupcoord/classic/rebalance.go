@@ -24,6 +24,7 @@ func (gs *Groups) prepare(g *Group, reason string, now int64, e *Effects) {
 	gs.alarms.Cancel(&g.syncing)
 	initial := g.state == Empty
 	g.enter(PreparingRebalance, now)
+	gs.tell(g, "")
 	e.note(g, "preparing to rebalance: "+reason)
 	g.delay = initialDelay{}
 	if initial {

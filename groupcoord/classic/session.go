@@ -7,26 +7,12 @@ import (
 
 // Heartbeat handles a Heartbeat; the group id is checked already.
 func (gs *Groups) Heartbeat(req *kmsg.HeartbeatRequest, now int64) *kerr.Error {
-	g := gs.byID[req.Group]
-	if g == nil {
-		return kerr.UnknownMemberID
-	}
-	if err := g.check(req.MemberID, req.InstanceID); err != nil {
-		return err
-	}
-	if req.Generation != g.generation {
-		return kerr.IllegalGeneration
-	}
-	switch g.state {
-	case Empty:
-		return kerr.UnknownMemberID
-	case PreparingRebalance:
+	err := gs.CheckHeartbeat(req)
+	if err == nil || err == kerr.RebalanceInProgress {
+		g := gs.byID[req.Group]
 		gs.refreshSession(g, g.members.byID[req.MemberID], now)
-		return kerr.RebalanceInProgress
-	default:
-		gs.refreshSession(g, g.members.byID[req.MemberID], now)
-		return nil
 	}
+	return err
 }
 
 // Leave handles a LeaveGroup, one member or many, in the form of version 3 and
@@ -104,6 +90,7 @@ func (gs *Groups) takeOut(g *Group, m *Member, e *Effects) {
 	g.answerJoin(m, joinError("", kerr.UnknownMemberID.Code), e)
 	g.answerSync(m, syncError(kerr.UnknownMemberID.Code), e)
 	gs.alarms.Cancel(&m.session)
+	gs.tell(g, m.ID)
 	g.drop(m)
 }
 

@@ -51,6 +51,7 @@ func (gs *Groups) swap(g *Group, old *Member, id string, now int64, e *Effects) 
 	g.answerJoin(old, joinError(old.ID, kerr.FencedInstanceID.Code), e)
 	g.answerSync(old, syncError(kerr.FencedInstanceID.Code), e)
 	gs.alarms.Cancel(&old.session)
+	gs.tell(g, old.ID)
 	m := &Member{
 		ID: id, InstanceID: old.InstanceID, ClientID: old.ClientID, Host: old.Host,
 		RebalanceTimeout: old.RebalanceTimeout, SessionTimeout: old.SessionTimeout,

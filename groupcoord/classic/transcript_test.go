@@ -30,7 +30,9 @@ func TestTranscripts(t *testing.T) {
 		w := newWorld(Config{InitialDelay: 3000, NewMemberTimeout: 300_000, MaxSize: 1000})
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			w.out.Reset()
+			quiet := w.quiet()
 			w.run(t, d)
+			w.told(t, quiet)
 			return w.out.String()
 		})
 	})
