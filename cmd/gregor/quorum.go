@@ -31,17 +31,24 @@ func quorumOptions(node *config.Node, f *folders, log *zap.Logger, failed func(e
 		CanBeVoter: node.Controller, ListenerName: node.ControllerNames[0],
 		AutoJoin: v.Bool("controller.quorum.auto.join.enable"),
 		Config: raftio.Config{
-			ElectionTimeout: ms(v.Int("controller.quorum.election.timeout.ms")),
-			FetchTimeout:    ms(v.Int("controller.quorum.fetch.timeout.ms")),
-			ElectionBackoff: ms(v.Int("controller.quorum.election.backoff.max.ms")),
-			RequestTimeout:  ms(v.Int("controller.quorum.request.timeout.ms")),
-			RetryBackoff:    ms(v.Int("controller.quorum.retry.backoff.ms")),
-			SegmentBytes:    int64(v.Int("metadata.log.segment.bytes")),
-			SegmentMs:       v.Long("metadata.log.segment.ms"),
-			RetentionBytes:  v.Long("metadata.max.retention.bytes"),
-			RetentionMs:     v.Long("metadata.max.retention.ms"),
+			ElectionTimeout:  ms(v.Int("controller.quorum.election.timeout.ms")),
+			FetchTimeout:     ms(v.Int("controller.quorum.fetch.timeout.ms")),
+			ElectionBackoff:  ms(v.Int("controller.quorum.election.backoff.max.ms")),
+			RequestTimeout:   ms(v.Int("controller.quorum.request.timeout.ms")),
+			RetryBackoff:     ms(v.Int("controller.quorum.retry.backoff.ms")),
+			FetchMaxBytes:    v.Int("controller.quorum.fetch.max.bytes"),
+			SnapshotMaxBytes: v.Int("controller.quorum.fetch.snapshot.max.bytes"),
+			SegmentBytes:     int64(v.Int("metadata.log.segment.bytes")),
+			SegmentMs:        v.Long("metadata.log.segment.ms"),
+			RetentionBytes:   v.Long("metadata.max.retention.bytes"),
+			RetentionMs:      v.Long("metadata.max.retention.ms"),
 		},
 		Logger: log, Failed: failed,
+	}
+	// Kafka's default of 25 ms is for a leader that flushes for every append; here what
+	// comes during a flush is flushed together anyway, so that waiting is only for who asks for it.
+	if v.IsSet("controller.quorum.append.linger.ms") {
+		o.Config.AppendLinger = ms(v.Int("controller.quorum.append.linger.ms"))
 	}
 	for _, e := range node.ControllerAdvertised {
 		o.Endpoints = append(o.Endpoints, raft.Endpoint{Name: e.Name, Host: orLocalhost(e), Port: uint16(e.Port)})

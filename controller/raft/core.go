@@ -241,6 +241,9 @@ func (c *Core) Start() ids.Offset { return c.log.Start }
 // HighWatermark is the committed end, NoOffset when it is not known.
 func (c *Core) HighWatermark() ids.Offset { return c.hw }
 
+// Durable is the end of what is committed and on this node's disk.
+func (c *Core) Durable() ids.Offset { return min(c.hw, c.stable) }
+
 // Voters is the voter set in force and the level of kraft.version.
 func (c *Core) Voters() (VoterSet, int16) { return c.log.lastVoters(), c.log.kraftVersion() }
 

@@ -22,6 +22,10 @@ var (
 	ErrBatchTooLarge = errors.New("records exceed the largest metadata batch")
 	// ErrInvalidKRaftVersion: kraft.version cannot be set to this level now.
 	ErrInvalidKRaftVersion = errors.New("invalid kraft.version update")
+	// ErrDamaged: a batch of the metadata log that was whole on disk is not any more. The error names
+	// the file and the position. The cure is the copy of another node: empty the folder of this
+	// replica and let it fetch anew, as a voter under a new directory id.
+	ErrDamaged = errors.New("the metadata log is damaged")
 	// ErrSnapshotNotAllowed: the position is not committed, or older than the latest snapshot.
 	ErrSnapshotNotAllowed = errors.New("no snapshot can be made at this position")
 )
@@ -70,13 +74,14 @@ type Config struct {
 	ElectionBackoff  time.Duration // controller.quorum.election.backoff.max.ms (1 s)
 	RequestTimeout   time.Duration // controller.quorum.request.timeout.ms (2 s)
 	RetryBackoff     time.Duration // controller.quorum.retry.backoff.ms (20 ms)
+	AppendLinger     time.Duration // controller.quorum.append.linger.ms if it is set (0: a commit waits for nothing but the flush before it)
 	SegmentBytes     int64         // metadata.log.segment.bytes (1 GiB)
 	SegmentMs        int64         // metadata.log.segment.ms (7 days)
 	RetentionBytes   int64         // metadata.max.retention.bytes (100 MiB)
 	RetentionMs      int64         // metadata.max.retention.ms (7 days)
 	FetchMaxWait     time.Duration // (500 ms) how long a leader may hold a follower's fetch
-	FetchMaxBytes    int32         // controller.quorum.fetch.max.bytes (8 MiB)
-	SnapshotMaxBytes int32         // controller.quorum.fetch.snapshot.max.bytes (8 MiB)
+	FetchMaxBytes    int32         // controller.quorum.fetch.max.bytes (1 MiB)
+	SnapshotMaxBytes int32         // controller.quorum.fetch.snapshot.max.bytes (1 MiB)
 	MaxBatchBytes    int           // (8 MiB) of one Append
 }
 

@@ -25,8 +25,8 @@ func (o Options) withDefaults() Options {
 	c.RetentionBytes = cmp.Or(c.RetentionBytes, 100<<20)
 	c.RetentionMs = cmp.Or(c.RetentionMs, 7*24*time.Hour.Milliseconds())
 	c.FetchMaxWait = cmp.Or(c.FetchMaxWait, 500*time.Millisecond)
-	c.FetchMaxBytes = cmp.Or(c.FetchMaxBytes, 8<<20)
-	c.SnapshotMaxBytes = cmp.Or(c.SnapshotMaxBytes, 8<<20)
+	c.FetchMaxBytes = cmp.Or(c.FetchMaxBytes, 1<<20)
+	c.SnapshotMaxBytes = cmp.Or(c.SnapshotMaxBytes, 1<<20)
 	c.MaxBatchBytes = min(cmp.Or(c.MaxBatchBytes, 8<<20), maxWrite, int(c.SegmentBytes))
 	if o.Clock == nil {
 		o.Clock = time.Now

@@ -24,6 +24,7 @@
 //	  quorum-state                                 who was voted for, epoch, leader (JSON, replaced atomically)
 //	  <offset>.log .index .timeindex               partlog's segments
 //	  leader-epoch-checkpoint, partition.metadata
+//	  high-watermark                               what is below was committed and on this disk (mark.go)
 //	  <offset>-<epoch>.checkpoint                  a snapshot of all records below offset
 //	  <offset>-<epoch>.checkpoint.part             one that is being written or downloaded
 //
@@ -34,6 +35,8 @@
 //   - The log is never cut below a position for which there is no snapshot.
 //   - Offsets handed out by Append are those the core will assign: both happen
 //     under Node.mu, and nothing else appends between a drain of pending and the next.
+//   - Nothing below the mark is ever cut off at a start: damage there is an error that names
+//     file and position. Whatever is read from the log is checked as far as its CRC first.
 //   - A disk error ends the node: after a failed flush nothing on it can be
 //     trusted by this process (Options.Failed).
 package raftio

@@ -2,6 +2,7 @@ package raftio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -35,6 +36,7 @@ type Node struct {
 	meters  meters
 	started bool
 	done    bool // the loop has ended
+	failed  bool // … because the disk failed; the loop's, read after its end
 
 	wake    chan struct{} // one token: there is something for the loop
 	applied chan struct{} // one token: there is something for the applier
@@ -127,7 +129,18 @@ func (n *Node) housekeep() error {
 		return nil
 	}
 	n.kept = now
-	return n.driver.store.log.Tick(n.wall())
+	return errors.Join(n.driver.store.log.Tick(n.wall()), n.keepMark())
+}
+
+// keepMark notes how far the log is committed and on disk.
+func (n *Node) keepMark() error {
+	if !n.o.CanBeVoter {
+		return nil
+	}
+	n.mu.Lock()
+	hw := n.driver.core.Durable()
+	n.mu.Unlock()
+	return n.driver.store.keepMark(hw)
 }
 
 // turn feeds the core with all that has come in and carries out what it wants.
@@ -268,6 +281,7 @@ func (n *Node) apply() {
 // could not be trusted.
 func (n *Node) fail(err error) {
 	n.o.Logger.Error("the metadata log failed", zap.Error(err))
+	n.failed = true
 	n.stop()
 	n.finish()
 	n.o.Failed(err)
@@ -306,7 +320,10 @@ func (n *Node) Close() error {
 	n.stop()
 	n.loops.Wait()
 	n.finish()
-	return n.driver.store.close(true)
+	if n.failed {
+		return n.driver.store.close(false)
+	}
+	return errors.Join(n.keepMark(), n.driver.store.close(true))
 }
 
 // Append queues recs, framed metadata records, as one batch, atomic and in call order, and
@@ -334,7 +351,12 @@ func (n *Node) Append(epoch ids.LeaderEpoch, recs [][]byte, now int64) (ids.Offs
 	}
 	n.pending = append(n.pending, proposal{epoch, len(recs), n.next, data})
 	n.next += ids.Offset(len(recs))
-	poke(n.wake)
+	switch linger := n.o.Config.AppendLinger; {
+	case linger <= 0:
+		poke(n.wake)
+	case len(n.pending) == 1:
+		time.AfterFunc(linger, func() { poke(n.wake) })
+	}
 	return n.next - 1, nil
 }
 

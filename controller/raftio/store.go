@@ -11,6 +11,7 @@ import (
 	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/partlog"
+	"github.com/gregorbroker/gregor/storage/segment"
 	"github.com/gregorbroker/gregor/storage/vfs"
 )
 
@@ -26,7 +27,8 @@ type store struct {
 	fs   vfs.FS
 	dir  string
 	log  *partlog.Log
-	part vfs.File // the snapshot being downloaded
+	part vfs.File   // the snapshot being downloaded
+	mark ids.Offset // as in markFile
 	// maxWrite bounds one write; a segment takes no larger one.
 	maxWrite int
 	// skipVoteSync and skipLogSync are mutants of the simulation.
@@ -37,6 +39,9 @@ type store struct {
 func openStore(o *Options) (*store, raft.HardState, raft.LogState, error) {
 	s := &store{fs: o.FS, dir: o.Dir, maxWrite: min(maxWrite, int(o.Config.SegmentBytes))}
 	hard, state, err := s.open(o)
+	if errors.Is(err, segment.ErrCorrupt) {
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
 	if err != nil {
 		if s.log != nil {
 			err = errors.Join(err, s.log.Close(false))
@@ -55,11 +60,18 @@ func (s *store) open(o *Options) (raft.HardState, raft.LogState, error) {
 	if state.Snapshots, err = s.listSnapshots(); err != nil {
 		return hard, state, err
 	}
+	if s.mark, err = loadMark(s.fs, s.dir); err != nil {
+		return hard, state, err
+	}
 	s.log, err = partlog.Open(partlog.Options{
 		FS: s.fs, Dir: s.dir, TP: metadataPartition, TopicID: metadataTopicID, Config: o.logConfig(), Env: o.logEnv(),
+		RecoveryPoint: s.durable(o, state.Snapshots),
 	})
 	if err != nil {
 		return hard, state, err
+	}
+	if end := s.log.EndOffset(); o.CanBeVoter && end < s.mark {
+		return hard, state, fmt.Errorf("%w: %s ends at offset %d, but all below %d was committed and on this disk", ErrDamaged, s.dir, end, s.mark)
 	}
 	if err = s.align(&state); err != nil {
 		return hard, state, err
@@ -72,6 +84,18 @@ func (s *store) open(o *Options) (raft.HardState, raft.LogState, error) {
 		err = s.log.Flush()
 	}
 	return hard, state, err
+}
+
+// durable is the offset below which the log must be whole. An observer's is never: nobody
+// counts on what it holds, it does not flush, and it fetches again what it lost.
+func (s *store) durable(o *Options, snaps []ids.OffsetAndEpoch) ids.Offset {
+	if !o.CanBeVoter {
+		return 0
+	}
+	if n := len(snaps); n > 0 {
+		return max(s.mark, snaps[n-1].Offset)
+	}
+	return s.mark
 }
 
 // listSnapshots finds the complete snapshots and removes what is left of others.
@@ -283,7 +307,9 @@ func (s *store) flush() error {
 }
 
 // read copies batches from the log: from the one that holds from on up to limit,
-// at least one, and further ones up to max bytes.
+// at least one, and further ones up to max bytes. Each is checked as far as its CRC,
+// because what is read is voted on, sent on or applied; the first that is not whole
+// is named by its file and position.
 func (s *store) read(from ids.Offset, max int, limit ids.Offset) ([]byte, error) {
 	sl, err := s.log.Read(from, max, limit, true)
 	if err != nil {
@@ -294,8 +320,23 @@ func (s *store) read(from ids.Offset, max int, limit ids.Offset) ([]byte, error)
 		return nil, nil
 	}
 	buf := make([]byte, sl.Len)
-	_, err = sl.ReadAt(buf, 0)
-	return buf, err
+	if _, err = sl.ReadAt(buf, 0); err != nil {
+		return nil, err
+	}
+	for at := 0; at < len(buf); {
+		v, _, err := batch.Next(buf[at:])
+		if err == nil {
+			err = v.Check()
+		}
+		if err == nil {
+			err = v.VerifyCRC()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s at byte %d: %w", ErrDamaged, sl.File.Name(), sl.Off+int64(at), err)
+		}
+		at += v.Len()
+	}
+	return buf, nil
 }
 
 // readSnapshot reads a piece of a snapshot for another node.
