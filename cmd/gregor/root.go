@@ -25,7 +25,7 @@ on localhost:9092, reachable from this machine only, with its data in
 	root.Flags().StringArrayVar(&dev.overrides, "override", nil, "`key=value`: a configuration property to set; may be given several times")
 	dev.logs.register(root.Flags())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServerCommand(), newFormatCommand(), newRandomUUIDCommand(), newVersionCommand(), newGroupCommand())
+	root.AddCommand(newServerCommand(), newFormatCommand(), newRandomUUIDCommand(), newVersionCommand(), newGroupCommand(), newDumpCommand(), newCheckCommand())
 	return root
 }
 

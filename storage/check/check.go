@@ -1,11 +1,25 @@
 // Package check verifies data directories offline: it reads every file of
 // every partition and says what is wrong where. It changes nothing.
 //
-// The flow: Dir reads the directory's own files, then Partition each partition:
-// batches first (sizes, CRC, records, offsets and epochs that never fall), then
-// the indexes against the positions found, then epochs and snapshots. A finding
-// names file and byte. What recovery repairs by itself (a torn tail, an index
-// that is behind or missing) is reported as repairable.
+// The flow: Dirs locks the directories, reads what they say of themselves
+// (identity, checkpoints), finds the partitions and checks each; afterwards it
+// compares what only several partitions or directories together can get wrong.
+// A partition is read once, from its first batch to its last (walk.go): every
+// batch is held against
+//   - itself: size, magic, CRC, records, offsets and leader epochs that never fall;
+//   - the entries of the offset and time index that must point to it, with one
+//     cursor an index (index.go);
+//   - the leader-epoch checkpoint;
+//   - the producer state, replayed from the first batch on (replay.go): every
+//     snapshot of it must be that state, and every entry of the transaction index
+//     one that the replay makes.
+//
+// A finding names file and byte. What the next start repairs by itself without
+// losing a record that was flushed (a torn tail, an index that is behind or
+// missing, a checkpoint that names a deleted topic) is reported as repairable.
+//
+// Memory is bounded by one batch, the indexes of one segment and the producers
+// of one partition.
 package check
 
 import (
@@ -13,16 +27,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
+	"path"
 	"strconv"
-	"strings"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
-	"github.com/gregorbroker/gregor/storage/epochs"
 	"github.com/gregorbroker/gregor/storage/logdir"
-	"github.com/gregorbroker/gregor/storage/partlog"
-	"github.com/gregorbroker/gregor/storage/producers"
-	"github.com/gregorbroker/gregor/storage/segment"
 	"github.com/gregorbroker/gregor/storage/vfs"
 )
 
@@ -51,247 +60,132 @@ type Totals struct {
 	Records, Bytes                int64
 }
 
-// Add sums up.
-func (t *Totals) Add(o Totals) {
-	t.Partitions += o.Partitions
-	t.Segments += o.Segments
-	t.Batches += o.Batches
-	t.Records += o.Records
-	t.Bytes += o.Bytes
-}
+// ErrInUse: a server uses the directory, so that what is read would be half old, half new.
+var ErrInUse = errors.New("the folder is in use: stop the server that uses it, or check a copy")
 
-// maxFile bounds a file that is read whole.
+// maxFile bounds a file that is read whole: an index, a snapshot, a checkpoint.
 const maxFile = 1 << 30
 
-// Dir verifies a data directory and calls report for every finding. Its error
-// is one of reading the directory itself.
-func Dir(fsys vfs.FS, dir string, report func(Finding)) (Totals, error) {
-	var total Totals
-	names, err := fsys.ReadDir(dir)
-	if err != nil {
-		return total, err
-	}
-	if _, err := logdir.ReadMeta(fsys, dir); err != nil {
-		report(Finding{dir + "/" + logdir.MetaFile, -1, err.Error(), false})
-	}
-	recovery := readOffsets(fsys, dir, logdir.RecoveryFile, report)
-	for _, name := range []string{logdir.StartFile, logdir.ReplicationFile, logdir.CleanerFile} {
-		readOffsets(fsys, dir, name, report)
-	}
-	for _, e := range names {
-		if tp, ok := partitionName(e); ok {
-			t, err := Partition(fsys, dir+"/"+e.Name, recovery[tp], report)
-			if err != nil {
-				return total, err
-			}
-			total.Add(t)
+// Options of Dirs.
+type Options struct {
+	// Progress is told of bytes of segments that were read; may be nil.
+	Progress func(bytes int64)
+}
+
+// Dirs verifies the data directories of one node and calls report for every
+// finding. Its error is one of getting at a directory: ErrInUse, or of I/O.
+func Dirs(fsys vfs.FS, dirs []string, o Options, report func(Finding)) (Totals, error) {
+	c := &checker{fs: fsys, o: o, report: report, metas: map[string]logdir.MetaProperties{},
+		seen: map[ids.TopicPartition]string{}, topics: map[string]topicAt{}, byID: map[ids.TopicID]topicAt{}}
+	for _, dir := range dirs {
+		if err := c.dir(path.Clean(dir)); err != nil {
+			return c.total, err
 		}
 	}
-	return total, nil
+	return c.total, nil
 }
 
-func readOffsets(fsys vfs.FS, dir, name string, report func(Finding)) logdir.Offsets {
-	o, err := logdir.ReadOffsets(fsys, dir, name)
-	if err != nil {
-		report(Finding{dir + "/" + name, -1, err.Error(), true})
-	}
-	return o
+// checker is a check under way.
+type checker struct {
+	fs     vfs.FS
+	o      Options
+	report func(Finding)
+	total  Totals
+
+	metas  map[string]logdir.MetaProperties // by directory
+	order  []string                         // of metas
+	seen   map[ids.TopicPartition]string    // partitions in use, by the directory they lie in
+	topics map[string]topicAt               // the id that each topic's partitions must have
+	byID   map[ids.TopicID]topicAt
 }
 
-func partitionName(e vfs.Entry) (tp ids.TopicPartition, ok bool) {
-	dash := strings.LastIndexByte(e.Name, '-')
-	if !e.IsDir || dash <= 0 {
-		return tp, false
-	}
-	n, err := strconv.ParseInt(e.Name[dash+1:], 10, 32)
-	return ids.TopicPartition{Topic: e.Name[:dash], Partition: int32(n)}, err == nil && n >= 0
+type topicAt struct {
+	name string
+	id   ids.TopicID
+	path string // of the partition.metadata that said so first
 }
 
-// partition is a check of one partition under way.
-type partition struct {
-	fs      vfs.FS
-	dir     string
-	flushed ids.Offset // the recovery point: damage below is not a torn tail
-	report  func(Finding)
-	total   Totals
-	next    ids.Offset
-	epoch   ids.LeaderEpoch
+func (c *checker) find(path string, pos int64, format string, args ...any) {
+	c.report(Finding{path, pos, fmt.Sprintf(format, args...), false})
 }
 
-// Partition verifies one partition's directory. flushed is its recovery point.
-func Partition(fsys vfs.FS, dir string, flushed ids.Offset, report func(Finding)) (Totals, error) {
-	p := &partition{fs: fsys, dir: dir, flushed: flushed, report: report, epoch: ids.NoEpoch, total: Totals{Partitions: 1}}
-	names, err := fsys.ReadDir(dir)
-	if err != nil {
-		return p.total, err
-	}
-	var bases []ids.Offset
-	for _, e := range names {
-		if base, ok := strings.CutSuffix(e.Name, segment.LogSuffix); ok && len(base) == 20 {
-			if n, err := strconv.ParseInt(base, 10, 64); err == nil {
-				bases = append(bases, ids.Offset(n))
-			}
-		}
-		p.small(e.Name)
-	}
-	slices.Sort(bases)
-	for i, base := range bases {
-		if err := p.segment(base, i+1 == len(bases)); err != nil {
-			return p.total, err
-		}
-	}
-	return p.total, nil
+func (c *checker) repairable(path string, pos int64, format string, args ...any) {
+	c.report(Finding{path, pos, fmt.Sprintf(format, args...), true})
 }
 
-// small verifies the files that are read whole.
-func (p *partition) small(name string) {
-	var parse func([]byte) error
-	repairable := true
+// lock keeps servers away while the directory is read. A directory without a
+// lock file was never used, and none is made; one that cannot be written to
+// (a snapshot, a read-only mount) is nobody's.
+func (c *checker) lock(dir string) (io.Closer, error) {
+	name := dir + "/" + logdir.LockFile
+	if _, err := c.fs.Stat(name); err != nil {
+		return io.NopCloser(nil), nil //nolint:nilerr // there is nobody to exclude
+	}
+	l, err := c.fs.Lock(name)
 	switch {
-	case name == partlog.MetadataFile:
-		parse, repairable = func(b []byte) error { _, err := partlog.ParseMetadata(b); return err }, false
-	case name == epochs.FileName:
-		parse = func(b []byte) error { _, err := epochs.Parse(b); return err }
-	case strings.HasSuffix(name, segment.SnapshotSuffix) && !strings.Contains(p.dir, logdir.MetadataTopic):
-		parse = func(b []byte) error { _, err := producers.ParseInfo(b); return err }
-	default:
-		return
+	case errors.Is(err, vfs.ErrLocked):
+		return nil, fmt.Errorf("%s: %w", dir, ErrInUse)
+	case errors.Is(err, fs.ErrPermission) || err != nil && readOnly(err):
+		return io.NopCloser(nil), nil
 	}
-	b, err := vfs.ReadFile(p.fs, p.dir+"/"+name, maxFile)
+	return l, err
+}
+
+// dir verifies one data directory.
+func (c *checker) dir(dir string) error {
+	names, err := c.fs.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	lock, err := c.lock(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	f := c.ownFiles(dir, names)
+	for _, e := range names {
+		if err := c.entry(dir, e, f); err != nil {
+			return err
+		}
+	}
+	f.leftOver()
+	return nil
+}
+
+// entry verifies one name of a data directory.
+func (c *checker) entry(dir string, e vfs.Entry, own *ownFiles) error {
+	full := dir + "/" + e.Name
+	if !e.IsDir {
+		if !own.knows(e.Name) {
+			c.find(full, -1, "a stray file: no server makes or reads it here")
+		}
+		return nil
+	}
+	tp, state, ok := logdir.ParseName(e.Name)
+	switch {
+	case !ok:
+		c.find(full, -1, "a stray folder: its name is not that of a partition")
+		return nil
+	case state == logdir.Deleted:
+		return nil // the next start removes it, whatever is in it
+	case state == logdir.Future || state == logdir.Stray:
+		return c.partition(full, tp, partitionFacts{})
+	}
+	if other, ok := c.seen[tp]; ok {
+		c.find(full, -1, "the partition lies in %s too: no server starts with both; move one of them away", other)
+	}
+	c.seen[tp] = dir
+	return c.partition(full, tp, own.take(tp))
+}
+
+// read returns a small file's bytes and whether it is there; errors are reported.
+func (c *checker) read(name string) ([]byte, bool) {
+	b, err := vfs.ReadFile(c.fs, name, maxFile)
 	if err == nil {
-		err = parse(b)
+		return b, true
 	}
-	if err != nil {
-		p.report(Finding{p.dir + "/" + name, -1, err.Error(), repairable})
+	if !errors.Is(err, fs.ErrNotExist) {
+		c.find(name, -1, "cannot be read: %v", err)
 	}
-}
-
-// segment verifies one segment. Its error is one of opening the file.
-func (p *partition) segment(base ids.Offset, last bool) error {
-	name := p.dir + "/" + segment.FileName(base, segment.LogSuffix)
-	f, err := p.fs.OpenFile(name, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return err
-	}
-	if base < p.next {
-		p.report(Finding{name, 0, fmt.Sprintf("begins at offset %d, the segment before ends at %d", base, p.next), false})
-	}
-	p.next = base
-	p.total.Segments++
-	starts, good := p.batches(f, base, size, last)
-	p.index(base, starts, good)
-	p.times(base)
-	p.txns(base)
-	return nil
-}
-
-// batches reads all batches and returns the last offset of each by position,
-// and where the good ones end.
-func (p *partition) batches(f vfs.File, base ids.Offset, size int64, last bool) (map[int64]ids.Offset, int64) {
-	starts := map[int64]ids.Offset{}
-	r := segment.NewReader(f, 0, size, nil)
-	for {
-		h, v, pos, err := r.Next()
-		if err == io.EOF {
-			return starts, size
-		}
-		if err == nil {
-			err = p.order(&h, base, f.Name(), pos)
-		}
-		if err != nil {
-			torn := last && p.next >= p.flushed
-			problem := err.Error()
-			if c := new(segment.CorruptError); errors.As(err, &c) {
-				problem = c.Reason
-			}
-			p.report(Finding{f.Name(), pos, problem, torn})
-			return starts, pos
-		}
-		if _, err := v.Validate(256 << 20); err != nil {
-			p.report(Finding{f.Name(), pos, err.Error(), false})
-		}
-		starts[pos] = h.Last
-		p.next, p.epoch = h.Next(), max(p.epoch, h.Epoch)
-		p.total.Batches++
-		p.total.Records += int64(h.Count)
-		p.total.Bytes += int64(h.Size)
-	}
-}
-
-func (p *partition) order(h *segment.Header, base ids.Offset, name string, pos int64) error {
-	if h.Last-base > 1<<31-1 {
-		return &segment.CorruptError{Path: name, Pos: pos, Reason: fmt.Sprintf("offset %d in a segment that begins at %d", h.Last, base)}
-	}
-	if h.Base < p.next {
-		return &segment.CorruptError{Path: name, Pos: pos, Reason: fmt.Sprintf("batch begins at offset %d, the one before ends at %d", h.Base, p.next)}
-	}
-	if h.Epoch >= 0 && h.Epoch < p.epoch {
-		return &segment.CorruptError{Path: name, Pos: pos, Reason: fmt.Sprintf("leader epoch %d after %d", h.Epoch, p.epoch)}
-	}
-	return nil
-}
-
-// read returns an index file's bytes; an absent one is empty.
-func (p *partition) read(base ids.Offset, suffix string) (string, []byte) {
-	name := p.dir + "/" + segment.FileName(base, suffix)
-	b, err := vfs.ReadFile(p.fs, name, maxFile)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		p.report(Finding{name, -1, err.Error(), false})
-	}
-	return name, b
-}
-
-func (p *partition) index(base ids.Offset, starts map[int64]ids.Offset, good int64) {
-	name, b := p.read(base, segment.IndexSuffix)
-	x := segment.OffsetIndex(b)
-	prev := segment.OffsetAt{Offset: base - 1, Position: -1}
-	for i := range x.Len() {
-		e := x.At(base, i)
-		if e == (segment.OffsetAt{Offset: base}) && i > 0 {
-			return // the padding of an active segment
-		}
-		last, ok := starts[e.Position]
-		switch {
-		case e.Offset <= prev.Offset || e.Position <= prev.Position:
-			p.report(Finding{name, int64(i * 8), "entries do not grow", true})
-			return
-		case !ok && e.Position < good || ok && last != e.Offset:
-			p.report(Finding{name, int64(i * 8), fmt.Sprintf("no batch with last offset %d begins at byte %d", e.Offset, e.Position), true})
-			return
-		}
-		prev = e
-	}
-}
-
-func (p *partition) times(base ids.Offset) {
-	name, b := p.read(base, segment.TimeSuffix)
-	x := segment.TimeIndex(b)
-	prev := segment.TimeAt{Timestamp: -1, Offset: base}
-	for i := range x.Len() {
-		e := x.At(base, i)
-		if e == (segment.TimeAt{Offset: base}) && i > 0 {
-			return
-		}
-		if e.Timestamp <= prev.Timestamp || e.Offset < prev.Offset || e.Offset >= p.next && p.next > base {
-			p.report(Finding{name, int64(i * 12), fmt.Sprintf("entry (%d, %d) after (%d, %d), log end %d", e.Timestamp, e.Offset, prev.Timestamp, prev.Offset, p.next), true})
-			return
-		}
-		prev = e
-	}
-}
-
-func (p *partition) txns(base ids.Offset) {
-	name, b := p.read(base, segment.TxnSuffix)
-	if _, err := segment.ParseAbortedTxns(name, b); err != nil {
-		pos := int64(-1)
-		if c := new(segment.CorruptError); errors.As(err, &c) {
-			pos = c.Pos
-		}
-		p.report(Finding{name, pos, err.Error(), false})
-	}
+	return nil, false
 }

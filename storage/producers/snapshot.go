@@ -13,9 +13,10 @@ import (
 // ErrSnapshot marks a snapshot file that is torn or not one.
 var ErrSnapshot = errors.New("invalid producer snapshot")
 
+// Sizes of a snapshot file's header and of an entry, in bytes.
 const (
-	snapshotHead  = 2 + 4 + 4
-	snapshotEntry = 8 + 2 + 4 + 8 + 4 + 8 + 4 + 8
+	SnapshotHead  = 2 + 4 + 4
+	SnapshotEntry = 8 + 2 + 4 + 8 + 4 + 8 + 4 + 8
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -48,11 +49,14 @@ func (s *State) All() []Info {
 }
 
 // Encode renders the snapshot file.
-func (s *State) Encode() []byte {
-	b := make([]byte, 6, snapshotHead+len(s.producers)*snapshotEntry)
+func (s *State) Encode() []byte { return EncodeInfo(s.All()) }
+
+// EncodeInfo renders a snapshot file of infos, which are in the order of their ids.
+func EncodeInfo(infos []Info) []byte {
+	b := make([]byte, 6, SnapshotHead+len(infos)*SnapshotEntry)
 	binary.BigEndian.PutUint16(b, 1)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(s.producers)))
-	for _, i := range s.All() {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(infos)))
+	for _, i := range infos {
 		b = binary.BigEndian.AppendUint64(b, uint64(i.ProducerID))
 		b = binary.BigEndian.AppendUint16(b, uint16(i.Epoch))
 		b = binary.BigEndian.AppendUint32(b, uint32(i.LastSequence))
@@ -68,7 +72,7 @@ func (s *State) Encode() []byte {
 
 // ParseInfo reads a snapshot file's entries.
 func ParseInfo(b []byte) ([]Info, error) {
-	if len(b) < snapshotHead {
+	if len(b) < SnapshotHead {
 		return nil, fmt.Errorf("%w: %d bytes", ErrSnapshot, len(b))
 	}
 	if v := binary.BigEndian.Uint16(b); v != 1 {
@@ -78,24 +82,28 @@ func ParseInfo(b []byte) ([]Info, error) {
 		return nil, fmt.Errorf("%w: checksum does not match", ErrSnapshot)
 	}
 	n := int64(int32(binary.BigEndian.Uint32(b[6:])))
-	if n < 0 || n*snapshotEntry != int64(len(b)-snapshotHead) {
+	if n < 0 || n*SnapshotEntry != int64(len(b)-SnapshotHead) {
 		return nil, fmt.Errorf("%w: %d entries in %d bytes", ErrSnapshot, n, len(b))
 	}
 	out := make([]Info, n)
 	for i := range out {
-		e := b[snapshotHead+i*snapshotEntry:]
-		out[i] = Info{
-			ProducerID:       int64(binary.BigEndian.Uint64(e)),
-			Epoch:            int16(binary.BigEndian.Uint16(e[8:])),
-			LastSequence:     int32(binary.BigEndian.Uint32(e[10:])),
-			LastOffset:       ids.Offset(binary.BigEndian.Uint64(e[14:])),
-			OffsetDelta:      int32(binary.BigEndian.Uint32(e[22:])),
-			Timestamp:        int64(binary.BigEndian.Uint64(e[26:])),
-			CoordinatorEpoch: int32(binary.BigEndian.Uint32(e[34:])),
-			TxnFirst:         ids.Offset(binary.BigEndian.Uint64(e[38:])),
-		}
+		out[i] = ReadInfo(b[SnapshotHead+i*SnapshotEntry:])
 	}
 	return out, nil
+}
+
+// ReadInfo reads one entry of a snapshot file, which e holds as a whole.
+func ReadInfo(e []byte) Info {
+	return Info{
+		ProducerID:       int64(binary.BigEndian.Uint64(e)),
+		Epoch:            int16(binary.BigEndian.Uint16(e[8:])),
+		LastSequence:     int32(binary.BigEndian.Uint32(e[10:])),
+		LastOffset:       ids.Offset(binary.BigEndian.Uint64(e[14:])),
+		OffsetDelta:      int32(binary.BigEndian.Uint32(e[22:])),
+		Timestamp:        int64(binary.BigEndian.Uint64(e[26:])),
+		CoordinatorEpoch: int32(binary.BigEndian.Uint32(e[34:])),
+		TxnFirst:         ids.Offset(binary.BigEndian.Uint64(e[38:])),
+	}
 }
 
 // Parse reads a snapshot taken in front of offset end.

@@ -1,0 +1,144 @@
+package check
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/logdir"
+	"github.com/gregorbroker/gregor/storage/vfs"
+)
+
+// forge changes a byte of a producer snapshot and makes the checksum right again.
+func forge(d disk, name string, pos int) {
+	d.edit(name, func(b []byte) []byte {
+		b[pos] ^= 1
+		binary.BigEndian.PutUint32(b[2:], crc32.Checksum(b[6:], crc32.MakeTable(crc32.Castagnoli)))
+		return b
+	})
+}
+
+// second folder of the same node.
+func (d disk) secondDir(m logdir.MetaProperties) {
+	d.t.Helper()
+	d.must(d.MkdirAll("/e"))
+	d.must(logdir.WriteMeta(d, "/e", m))
+}
+
+func metaOf(t *testing.T, d disk) logdir.MetaProperties {
+	t.Helper()
+	m, err := logdir.ReadMeta(d, "/d")
+	d.must(err)
+	m.DirectoryID = ids.DirectoryID{77}
+	return m
+}
+
+func TestSeveralFolders(t *testing.T) {
+	for name, c := range map[string]struct {
+		plant   func(d disk, m logdir.MetaProperties)
+		problem string
+	}{
+		"nothing":         {func(d disk, m logdir.MetaProperties) { d.secondDir(m) }, ""},
+		"another cluster": {func(d disk, m logdir.MetaProperties) { m.ClusterID = "x"; d.secondDir(m) }, "/e/meta.properties:2: cluster.id is x"},
+		"another node":    {func(d disk, m logdir.MetaProperties) { m.NodeID = 9; d.secondDir(m) }, "node.id is 9"},
+		"the same id": {func(d disk, m logdir.MetaProperties) {
+			first, _ := logdir.ReadMeta(d, "/d")
+			m.DirectoryID = first.DirectoryID
+			d.secondDir(m)
+		}, "has the same directory.id"},
+		"a reserved id":     {func(d disk, m logdir.MetaProperties) { m.DirectoryID = ids.DirectoryID{15: 1}; d.secondDir(m) }, "is reserved"},
+		"a partition twice": {func(d disk, m logdir.MetaProperties) { d.secondDir(m); d.must(d.MkdirAll("/e/log-none-0")) }, "/e/log-none-0: the partition lies in /d too"},
+		"a copy being made": {func(d disk, m logdir.MetaProperties) {
+			d.secondDir(m)
+			d.must(d.MkdirAll("/e/log-none-0." + strings.Repeat("a", 32) + "-future"))
+		}, ""},
+	} {
+		d := kafkas(t)
+		c.plant(d, metaOf(t, d))
+		list := d.found("/d", "/e")
+		if (len(list) > 0) != (c.problem != "") || len(list) > 0 && !strings.Contains(list[0].String(), c.problem) {
+			t.Errorf("%s: %v", name, list)
+		}
+	}
+}
+
+func TestInUse(t *testing.T) {
+	d := kafkas(t)
+	lock, err := d.Lock("/d/" + logdir.LockFile)
+	d.must(err)
+	if _, err := Dirs(d, []string{"/d"}, Options{}, func(Finding) {}); !errors.Is(err, ErrInUse) {
+		t.Fatal(err)
+	}
+	d.must(lock.Close())
+	if list := d.found("/d"); len(list) > 0 {
+		t.Fatal(list)
+	}
+}
+
+// TestNeverFails damages bytes anywhere: whatever they are, a check ends, and
+// a damaged log is noticed.
+func TestNeverFails(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	files := allFiles(t, kafkas(t), "/d")
+	for range 150 {
+		d := kafkas(t)
+		name := files[rnd.IntN(len(files))]
+		n := len(d.read(name))
+		if n == 0 || strings.HasSuffix(name, ".deleted") {
+			continue
+		}
+		pos := rnd.IntN(n)
+		d.edit(name, func(b []byte) []byte { b[pos] ^= byte(1 + rnd.IntN(255)); return b })
+		list := d.found("/d")
+		// Bytes 0-7 and 12-15 of a batch are covered by no checksum; nor are text files.
+		if covered := strings.HasSuffix(name, ".snapshot") || strings.HasSuffix(name, ".txnindex"); covered && len(list) == 0 {
+			t.Errorf("%s byte %d: not found", name, pos)
+		}
+	}
+}
+
+// FuzzCheck: whatever a partition's files hold, a check of them ends.
+func FuzzCheck(f *testing.F) {
+	names := []string{"00000000000000000000.log", "00000000000000000000.index", "00000000000000000000.timeindex", "00000000000000000000.txnindex",
+		"leader-epoch-checkpoint", "partition.metadata", "00000000000000000079.snapshot"}
+	whole := kafkas(f)
+	for i, name := range names {
+		b := whole.read("/d/log-txn-0/" + name)
+		f.Add(uint8(i), b[:min(len(b), 2000)])
+	}
+	f.Add(uint8(7), whole.read("/d/meta.properties"))
+	f.Add(uint8(8), whole.read("/d/__cluster_metadata-0/quorum-state"))
+	f.Add(uint8(9), whole.read("/d/bootstrap.checkpoint"))
+	contents := map[string][]byte{}
+	for _, name := range names {
+		contents[name] = whole.read("/d/log-txn-0/" + name)
+	}
+	f.Fuzz(func(t *testing.T, which uint8, b []byte) {
+		d := disk{vfs.NewMem(), t}
+		for _, dir := range []string{"/d/log-txn-0", "/d/__cluster_metadata-0"} {
+			d.must(d.MkdirAll(dir))
+		}
+		for i, name := range names {
+			if i != int(which) {
+				d.write("/d/log-txn-0/"+name, contents[name])
+			} else {
+				d.write("/d/log-txn-0/"+name, b)
+			}
+		}
+		switch which {
+		case 7:
+			d.write("/d/meta.properties", b)
+		case 8:
+			d.write("/d/__cluster_metadata-0/quorum-state", b)
+		case 9:
+			d.write("/d/bootstrap.checkpoint", b)
+		}
+		d.found("/d")
+	})
+}
