@@ -80,6 +80,9 @@ func (sh *shard) describe(id string, version int16) kmsg.DescribeGroupsResponseG
 	out.Group, out.State = id, "Dead"
 	if version >= 6 {
 		text := "Group " + id + " not found."
+		if sh.consumers.Get(id) != nil {
+			text = "Group " + id + " is not a classic group."
+		}
 		out.ErrorCode, out.ErrorMessage = kerr.GroupIDNotFound.Code, &text
 	}
 	return out
@@ -124,6 +127,11 @@ func (sh *shard) list(f filter) []kmsg.ListGroupsResponseGroup {
 	var out []kmsg.ListGroupsResponseGroup
 	for _, id := range sh.groups.IDs() {
 		if g := sh.groups.Get(id).Listed(); f.wants(&g) {
+			out = append(out, g)
+		}
+	}
+	for _, id := range sh.consumers.IDs() {
+		if g := sh.consumers.Get(id).Listed(); f.wants(&g) {
 			out = append(out, g)
 		}
 	}
@@ -187,6 +195,12 @@ func (s *Service) DeleteGroups(req *kmsg.DeleteGroupsRequest, reply func(*kmsg.D
 // delete is the tombstones of a group: its own last, so that a deletion that is
 // cut short leaves a group that can be deleted again.
 func (sh *shard) delete(id string) ([]runtime.Record, *kerr.Error) {
+	if g := sh.consumers.Get(id); g != nil {
+		if err := g.CheckDelete(); err != nil {
+			return nil, err
+		}
+		return append(sh.offsets.DeleteAll(id), g.Tombstones()...), nil
+	}
 	g := sh.groups.Get(id)
 	if g == nil {
 		return nil, kerr.GroupIDNotFound

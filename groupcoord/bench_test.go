@@ -29,6 +29,7 @@ func BenchmarkOffsetCommit(b *testing.B) {
 	log := &sink{}
 	s := New(Options{
 		Config: DefaultConfig(), Log: log, Clock: runtime.SystemClock{}, Logger: zap.NewNop(),
+		Image:  catalog{}.image,
 		Topics: catalog{Topic: {ids.TopicID{15: 1}, 1}, "t": {ids.TopicID{15: 7}, 1000}},
 	})
 	log.OnCommit = s.Committed

@@ -2,6 +2,7 @@ package groupcoord
 
 import (
 	"github.com/gregorbroker/gregor/groupcoord/classic"
+	"github.com/gregorbroker/gregor/groupcoord/consumer"
 	"github.com/gregorbroker/gregor/groupcoord/offsets"
 	"github.com/gregorbroker/gregor/groupcoord/runtime"
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -54,6 +55,11 @@ func (s *Service) OffsetCommit(req *kmsg.OffsetCommitRequest, reply func(*kmsg.O
 // mayCommit tells why the request may not commit. A group that does not exist is
 // made by the first commit of somebody who is no member of it.
 func (sh *shard) mayCommit(req *kmsg.OffsetCommitRequest, now int64) *kerr.Error {
+	if g := sh.consumers.Get(req.Group); g != nil {
+		return g.CheckCommit(&consumer.Committer{
+			MemberID: req.MemberID, InstanceID: req.InstanceID, Epoch: req.Generation, Version: req.Version,
+		}, func(f func(ids.TopicID, int32) bool) { eachCommitted(req, int(sh.cfg.OffsetMetadataMaxBytes), f) })
+	}
 	g := sh.groups.Get(req.Group)
 	if g == nil {
 		switch {
@@ -70,6 +76,18 @@ func (sh *shard) mayCommit(req *kmsg.OffsetCommitRequest, now int64) *kerr.Error
 		sh.groups.Alive(g, req.MemberID, now)
 	}
 	return err
+}
+
+// eachCommitted calls f with every partition that would be committed, until it says no.
+func eachCommitted(req *kmsg.OffsetCommitRequest, maxMetadata int, f func(ids.TopicID, int32) bool) {
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		for j := range t.Partitions {
+			if p := &t.Partitions[j]; !offsets.TooLarge(p.Metadata, maxMetadata) && !f(ids.TopicID(t.TopicID), p.Partition) {
+				return
+			}
+		}
+	}
 }
 
 // splitCommit parts what can be committed, with names and ids filled in, from
@@ -204,7 +222,10 @@ func (s *Service) OffsetDelete(req *kmsg.OffsetDeleteRequest, reply func(*kmsg.O
 		bad := kerr.GroupIDNotFound
 		var records []runtime.Record
 		var topics []kmsg.OffsetDeleteResponseTopic
-		if g := sh.groups.Get(req.Group); g != nil {
+		if g := sh.consumers.Get(req.Group); g != nil {
+			bad = nil
+			records, topics = sh.offsets.Delete(known, g.Subscribed)
+		} else if g := sh.groups.Get(req.Group); g != nil {
 			if bad = g.CheckOffsetDelete(); bad == nil {
 				records, topics = sh.offsets.Delete(known, g.Subscribed)
 			}

@@ -1,6 +1,10 @@
 package groupcoord
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/gregorbroker/gregor/groupcoord/consumer"
+)
 
 // Config is the group coordinator's part of the broker configuration. Times
 // are in milliseconds.
@@ -19,6 +23,21 @@ type Config struct {
 	InitialRebalanceDelay  int32 // group.initial.rebalance.delay.ms
 	NewMemberJoinTimeout   int32 // how long a new member may wait for its first JoinGroup answer; Kafka's constant
 	OffsetsCommitTimeout   int32 // offsets.commit.timeout.ms
+
+	ConsumerMaxSize            int32    // group.consumer.max.size
+	ConsumerAssignors          []string // group.consumer.assignors, by their short names
+	ConsumerSessionTimeout     int32    // group.consumer.session.timeout.ms
+	ConsumerHeartbeatInterval  int32    // group.consumer.heartbeat.interval.ms
+	ConsumerAssignmentInterval int32    // group.consumer.assignment.interval.ms; −1: by the size of the group
+	ConsumerRegexRefresh       int64    // group.consumer.regex.refresh.interval.ms
+	ConsumerUpgrade            bool     // group.consumer.migration.policy
+	ConsumerDowngrade          bool
+	// RebalanceInterval is the heartbeat interval told while something is about to
+	// come, gregor.group.rebalance.heartbeat.interval.ms; 0: the group's own.
+	RebalanceInterval int32
+	// HoldMax bounds how long a heartbeat without news is held,
+	// gregor.group.heartbeat.hold.max.ms; 0: not at all.
+	HoldMax int64
 }
 
 // DefaultConfig is Kafka's defaults.
@@ -37,6 +56,33 @@ func DefaultConfig() Config {
 		InitialRebalanceDelay:  3_000,
 		NewMemberJoinTimeout:   5 * 60_000,
 		OffsetsCommitTimeout:   5_000,
+
+		ConsumerMaxSize:            1<<31 - 1,
+		ConsumerAssignors:          []string{"uniform", "range"},
+		ConsumerSessionTimeout:     45_000,
+		ConsumerHeartbeatInterval:  5_000,
+		ConsumerAssignmentInterval: -1,
+		ConsumerRegexRefresh:       600_000,
+		ConsumerUpgrade:            true,
+		ConsumerDowngrade:          true,
+		RebalanceInterval:          500,
+		HoldMax:                    5_000,
+	}
+}
+
+// consumers is the part of it that the core of consumer groups wants.
+func (c *Config) consumers(settings func(string) consumer.Settings) consumer.Config {
+	if settings == nil {
+		own := consumer.Settings{
+			SessionTimeout: c.ConsumerSessionTimeout, HeartbeatInterval: c.ConsumerHeartbeatInterval,
+			AssignmentInterval: c.ConsumerAssignmentInterval,
+		}
+		settings = func(string) consumer.Settings { return own }
+	}
+	return consumer.Config{
+		MaxSize: int(c.ConsumerMaxSize), ClassicMaxSize: int(c.GroupMaxSize), Assignors: c.ConsumerAssignors,
+		Upgrade: c.ConsumerUpgrade, Downgrade: c.ConsumerDowngrade, RegexRefresh: c.ConsumerRegexRefresh,
+		Soon: c.RebalanceInterval, Settings: settings,
 	}
 }
 

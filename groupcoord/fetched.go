@@ -63,7 +63,14 @@ func (s *Service) fetchGroup(g *kmsg.OffsetFetchRequestGroup, req *kmsg.OffsetFe
 	known, unknown := s.splitFetch(g, req.Version)
 	readGroup(s, g.Group,
 		func(sh *shard) kmsg.OffsetFetchResponseGroup {
-			out := sh.offsets.Fetch(known, sh.groups.Get(g.Group) != nil, req.RequireStable)
+			exists := sh.groups.Get(g.Group) != nil
+			if c := sh.consumers.Get(g.Group); c != nil {
+				exists = true
+				if bad := c.CheckFetch(g.MemberID, g.MemberEpoch); bad != nil {
+					return fetchFailed(g, req.Version, bad.Code)
+				}
+			}
+			out := sh.offsets.Fetch(known, exists, req.RequireStable)
 			if known.Topics == nil && req.Version >= fetchByTopicID {
 				out.Topics = s.withIDs(out.Topics)
 			}

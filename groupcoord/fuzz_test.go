@@ -20,7 +20,7 @@ func FuzzReplay(f *testing.F) {
 		if tombstone {
 			value = nil
 		}
-		s := newShard(0, &cfg, zap.NewNop())
+		s := newShard(0, &cfg, cfg.consumers(nil), catalog{}.image, zap.NewNop())
 		e := runtime.Entry{Offset: 1, Timestamp: 5, ProducerID: batch.NoProducerID, Key: bytes.Clone(key), Value: bytes.Clone(value)}
 		err := s.Replay(e, true)
 		if again := s.Replay(e, true); (err == nil) != (again == nil) {

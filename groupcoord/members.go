@@ -29,11 +29,11 @@ func (s *Service) JoinGroup(c Caller, req *kmsg.JoinGroupRequest, reply func(*km
 	}
 	detachProtocols(req.Protocols)
 	s.do(req.Group, func(sh *shard, now int64) runtime.Outcome {
-		j := classic.Join{Req: req, ClientID: c.ClientID, Host: c.Host, Ticket: sh.hold(held{join: answer})}
+		j := classic.Join{Req: req, ClientID: c.ClientID, Host: c.Host}
 		if req.MemberID == "" {
 			j.Suffix = s.uuid()
 		}
-		return sh.perform(sh.groups.Join(j, now), nil)
+		return sh.join(s, j, answer, now)
 	}, func(err error) { answer(joinFailed("", code(err))) })
 }
 
@@ -71,6 +71,9 @@ func (s *Service) SyncGroup(req *kmsg.SyncGroupRequest, reply func(*kmsg.SyncGro
 		a.MemberAssignment = append([]byte{}, a.MemberAssignment...)
 	}
 	s.do(req.Group, func(sh *shard, now int64) runtime.Outcome {
+		if g := sh.consumers.Get(req.Group); g != nil {
+			return sh.syncInto(g, req, answer, now)
+		}
 		return sh.perform(sh.groups.Sync(req, sh.hold(held{sync: answer}), now), nil)
 	}, func(err error) { answer(syncFailed(code(err))) })
 }
@@ -87,7 +90,7 @@ func (s *Service) Heartbeat(req *kmsg.HeartbeatRequest, reply func(*kmsg.Heartbe
 		return
 	}
 	s.do(req.Group, func(sh *shard, now int64) runtime.Outcome {
-		bad := sh.groups.Heartbeat(req, now)
+		bad := sh.heartbeat(req, now)
 		return runtime.Outcome{Done: func(_ int64, err error) {
 			if err != nil {
 				answer(code(err))
@@ -126,6 +129,15 @@ func (s *Service) LeaveGroup(req *kmsg.LeaveGroupRequest, reply func(*kmsg.Leave
 		return
 	}
 	s.do(req.Group, func(sh *shard, now int64) runtime.Outcome {
+		if g := sh.consumers.Get(req.Group); g != nil {
+			out, d := sh.consumers.LeaveClassic(g, members, sh.moment(now))
+			return sh.decided(d, func(err error) {
+				if err != nil {
+					out = nil
+				}
+				answer(out, code(err))
+			})
+		}
 		out, effects := sh.groups.Leave(req.Group, members, now)
 		return sh.perform(effects, func(err error) {
 			if err != nil {

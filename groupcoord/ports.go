@@ -27,6 +27,10 @@ type Topics interface {
 type Caller struct {
 	ClientID string
 	Host     string // "/" and the address, as Kafka writes it: "/127.0.0.1"
+	// Hold is asked before a heartbeat is held; nil: none may be. It keeps release,
+	// to call it at most once, from any goroutine, when anything else arrives on the
+	// connection, it closes, or the server stops. False: answer now.
+	Hold func(release func()) bool
 }
 
 // DeletedTopic is a topic that is gone: its committed offsets go too.

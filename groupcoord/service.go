@@ -3,7 +3,7 @@
 //
 // # Flow
 //
-//	broker/api ──▶ Service ──▶ runtime shard of the group's partition ──▶ classic, offsets (pure)
+//	broker/api ──▶ Service ──▶ runtime shard of the group's partition ──▶ classic, consumer, offsets (pure)
 //	    ▲                          │ decide → append → replay → wait for commit
 //	    └────── reply callback ────┘
 //
@@ -20,6 +20,7 @@
 package groupcoord
 
 import (
+	"github.com/gregorbroker/gregor/groupcoord/consumer"
 	"github.com/gregorbroker/gregor/groupcoord/runtime"
 	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -38,8 +39,13 @@ type Options struct {
 	// Log is __consumer_offsets. Its errors are *kerr.Error, or wrap one.
 	Log    Log
 	Topics Topics
-	Clock  Clock
-	Logger *zap.Logger
+	// Image is the metadata as consumer groups see it.
+	Image func() consumer.Image
+	// Settings are what a consumer group of this name has of its own; nil: what
+	// Config says.
+	Settings func(group string) consumer.Settings
+	Clock    Clock
+	Logger   *zap.Logger
 	// NewUUID makes the random text in the ids of new members.
 	NewUUID func() string
 }
@@ -53,13 +59,16 @@ type Service struct {
 	logger *zap.Logger
 	uuid   func() string
 	rt     *runtime.Runtime[*shard]
+
+	consumerConfig consumer.Config
 }
 
 // New makes a Service that leads no partition yet.
 func New(o Options) *Service {
 	s := &Service{cfg: o.Config, topics: o.Topics, logger: o.Logger, uuid: o.NewUUID}
+	s.consumerConfig = s.cfg.consumers(o.Settings)
 	s.rt = runtime.New(runtime.Options[*shard]{
-		NewMachine:    func(p int32) *shard { return newShard(p, &s.cfg, s.logger) },
+		NewMachine:    func(p int32) *shard { return newShard(p, &s.cfg, s.consumerConfig, o.Image, s.logger) },
 		Log:           o.Log,
 		Clock:         o.Clock,
 		Logger:        o.Logger,

@@ -50,7 +50,7 @@ func newHouse(change func(*Config)) *house {
 	}
 	var mu sync.Mutex
 	last := 0
-	h.svc = New(Options{Config: cfg, Log: h.log, Topics: h.topics, Clock: h.clock, Logger: zap.NewNop(), NewUUID: func() string {
+	h.svc = New(Options{Config: cfg, Log: h.log, Topics: h.topics, Image: h.topics.image, Clock: h.clock, Logger: zap.NewNop(), NewUUID: func() string {
 		mu.Lock()
 		defer mu.Unlock()
 		last++

@@ -2,6 +2,7 @@ package groupcoord
 
 import (
 	"github.com/gregorbroker/gregor/groupcoord/classic"
+	"github.com/gregorbroker/gregor/groupcoord/consumer"
 	"github.com/gregorbroker/gregor/groupcoord/offsets"
 	"github.com/gregorbroker/gregor/groupcoord/records"
 	"github.com/gregorbroker/gregor/groupcoord/runtime"
@@ -17,8 +18,11 @@ type shard struct {
 	partition int32
 	cfg       *Config
 	logger    *zap.Logger
-	groups    *classic.Groups
+	image     func() consumer.Image
+	groups    *classic.Groups  // those of the classic protocol, and those made by a commit
+	consumers *consumer.Groups // those of KIP-848; no id is in both
 	offsets   *offsets.Store
+	holds     holds // heartbeats
 
 	held     map[classic.Ticket]held
 	last     classic.Ticket
@@ -33,9 +37,10 @@ type held struct {
 	sync func(*kmsg.SyncGroupResponse)
 }
 
-func newShard(partition int32, cfg *Config, logger *zap.Logger) *shard {
+func newShard(partition int32, cfg *Config, consumers consumer.Config, image func() consumer.Image, logger *zap.Logger) *shard {
 	return &shard{
-		partition: partition, cfg: cfg, logger: logger,
+		partition: partition, cfg: cfg, logger: logger, image: image,
+		consumers: consumer.New(consumers),
 		groups: classic.New(classic.Config{
 			InitialDelay: int64(cfg.InitialRebalanceDelay), NewMemberTimeout: int64(cfg.NewMemberJoinTimeout),
 			MaxSize: int(cfg.GroupMaxSize),
@@ -116,11 +121,23 @@ func (s *shard) tell(notes []classic.Note) {
 	}
 }
 
+// tellConsumers logs what is worth telling about consumer groups.
+func (s *shard) tellConsumers(notes []consumer.Note) {
+	for i := range notes {
+		n := &notes[i]
+		fields := []zap.Field{zap.String("group", n.Group), zap.Int32("epoch", n.Epoch), zap.Int32("partition", s.partition)}
+		if r := n.Done; r != nil {
+			fields = append(fields, zap.Int32("from", r.From), zap.String("why", r.Reason), zap.Int64("ms", r.Ended-r.Began), zap.Strings("last", r.WaitingFor))
+		}
+		s.logger.Info("group "+n.Text, fields...)
+	}
+}
+
 // Replay implements runtime.Machine. Record types that are not known are skipped,
 // as Kafka does, so that a newer broker's log can be read; a record that is broken
 // fails the load, because what it said is lost.
 func (s *shard) Replay(e runtime.Entry, loading bool) error {
-	if s.offsets.ReplayRecord(&e, func(group []byte) { s.groups.EnsureBytes(group, e.Timestamp) }) {
+	if s.offsets.ReplayRecord(&e, func(group []byte) { s.ensure(group, e.Timestamp) }) {
 		return nil
 	}
 	key, err := records.ParseKey(e.Key)
@@ -144,9 +161,34 @@ func (s *shard) Replay(e runtime.Entry, loading bool) error {
 		v, _ := value.(*records.GroupMetadataValue)
 		s.groups.Replay(k.Group, v, loading, e.Timestamp)
 	default:
-		s.skip(key.ApiKey())
+		s.replayConsumer(key, value, loading, e.Timestamp)
 	}
 	return nil
+}
+
+// ensure makes the simple group that an offset tells of, unless there is a group.
+func (s *shard) ensure(group []byte, now int64) {
+	if s.consumers.Get(string(group)) == nil {
+		s.groups.EnsureBytes(group, now)
+	}
+}
+
+// replayConsumer applies a record of a consumer group. The first one of a group
+// ends the simple group that offsets before it have told of.
+func (s *shard) replayConsumer(key, value records.Record, loading bool, now int64) {
+	id, ok := consumer.GroupOf(key)
+	if !ok {
+		s.skip(key.ApiKey())
+		return
+	}
+	if value != nil && s.groups.Get(id) != nil {
+		s.groups.Replay(id, nil, loading, now)
+	}
+	s.consumers.Replay(key, value, loading, now)
+	s.tellConsumers(s.consumers.Told())
+	if value == nil && s.consumers.Get(id) == nil && s.offsets.Has(id) {
+		s.groups.Ensure(id, now) // its offsets are left
+	}
 }
 
 // skip notes records of group kinds that this coordinator doesn't keep.
@@ -163,7 +205,7 @@ func (s *shard) skip(kind int16) {
 }
 
 func (s *shard) replayOffset(k *records.OffsetCommitKey, v *records.OffsetCommitValue, e runtime.Entry) {
-	if v != nil {
+	if v != nil && s.consumers.Get(k.Group) == nil {
 		s.groups.Ensure(k.Group, e.Timestamp)
 	}
 	s.offsets.Replay(k, v, e.Offset, e.ProducerID)
@@ -191,6 +233,7 @@ func (s *shard) EndTransaction(producerID int64, committed bool) {
 // Loaded implements runtime.Machine.
 func (s *shard) Loaded(now int64) runtime.Outcome {
 	s.sweep.next = now + s.cfg.OffsetsRetentionCheck
+	s.consumers.Loaded(s.moment(now))
 	return s.perform(s.groups.Loaded(now), nil)
 }
 
@@ -200,6 +243,9 @@ func (s *shard) Deadline() (int64, bool) {
 		return 0, true
 	}
 	at, ok := s.groups.Deadline()
+	if c, consumers := s.consumersDeadline(); consumers && (!ok || c < at) {
+		at, ok = c, true
+	}
 	if next, sweeps := s.nextSweep(); sweeps && (!ok || next < at) {
 		return next, true
 	}
@@ -216,12 +262,16 @@ func (s *shard) Expire(now int64) runtime.Outcome {
 	if at, ok := s.groups.Deadline(); ok && at <= now {
 		return s.perform(s.groups.Expire(now), nil)
 	}
+	if o, was := s.expireConsumers(now); was {
+		return o
+	}
 	return s.sweepStep(now)
 }
 
 // Unloaded implements runtime.Machine.
 func (s *shard) Unloaded() {
 	s.deliver(s.groups.Shutdown(kerr.NotCoordinator.Code), nil)
+	s.holds.failAll(runtime.ErrNotCoordinator)
 	for _, o := range s.followUp {
 		o.Done(0, runtime.ErrNotCoordinator)
 	}

@@ -14,9 +14,9 @@ import (
 // simPartitions is how many partitions the simulated consumers share.
 const simPartitions = 5
 
-// consumer is a well-behaved client of the classic protocol, eager: it gives up
+// eager is a well-behaved client of the classic protocol, eager: it gives up
 // what it owns before it joins again.
-type consumer struct {
+type eager struct {
 	name     string
 	instance *string
 	member   string
@@ -32,7 +32,7 @@ type consumer struct {
 type fleet struct {
 	t         *rapid.T
 	h         *house
-	consumers []*consumer
+	consumers []*eager
 	epoch     ids.LeaderEpoch
 	born      int
 	leading   bool
@@ -71,7 +71,7 @@ func (f *fleet) step(op int) {
 	switch {
 	case op == 0 && len(f.consumers) < 5:
 		f.born++
-		c := &consumer{name: fmt.Sprint("c", f.born), next: "join"}
+		c := &eager{name: fmt.Sprint("c", f.born), next: "join"}
 		if rapid.Bool().Draw(f.t, "static") {
 			c.instance = &c.name
 		}
@@ -106,7 +106,7 @@ func (f *fleet) step(op int) {
 	}
 }
 
-func (f *fleet) pick() *consumer {
+func (f *fleet) pick() *eager {
 	return f.consumers[rapid.IntRange(0, len(f.consumers)-1).Draw(f.t, "consumer")]
 }
 
@@ -135,12 +135,12 @@ func (f *fleet) lead() {
 	f.leading = true
 }
 
-func (c *consumer) reset() {
+func (c *eager) reset() {
 	c.owned, c.member, c.gen, c.next, c.assign = nil, "", 0, "join", nil
 }
 
 // act sends the consumer's next request, unless it waits for an answer.
-func (f *fleet) act(c *consumer) {
+func (f *fleet) act(c *eager) {
 	if c.waiting {
 		return
 	}
@@ -155,7 +155,7 @@ func (f *fleet) act(c *consumer) {
 	switch c.next {
 	case "join":
 		c.owned = nil
-		f.h.svc.JoinGroup(Caller{c.name, "/h"}, c.joinRequest(), func(r *kmsg.JoinGroupResponse) { answered(func() { c.joined(r) }) })
+		f.h.svc.JoinGroup(Caller{ClientID: c.name, Host: "/h"}, c.joinRequest(), func(r *kmsg.JoinGroupResponse) { answered(func() { c.joined(r) }) })
 	case "sync":
 		r := kmsg.NewPtrSyncGroupRequest()
 		r.Group, r.MemberID, r.InstanceID, r.Generation, r.GroupAssignment = "g", c.member, c.instance, c.gen, c.assign
@@ -167,7 +167,7 @@ func (f *fleet) act(c *consumer) {
 	}
 }
 
-func (c *consumer) joinRequest() *kmsg.JoinGroupRequest {
+func (c *eager) joinRequest() *kmsg.JoinGroupRequest {
 	r := kmsg.NewPtrJoinGroupRequest()
 	r.Version, r.Group, r.MemberID, r.InstanceID, r.ProtocolType = 9, "g", c.member, c.instance, "consumer"
 	r.SessionTimeoutMillis, r.RebalanceTimeoutMillis = 6000, 8000
@@ -175,7 +175,7 @@ func (c *consumer) joinRequest() *kmsg.JoinGroupRequest {
 	return r
 }
 
-func (c *consumer) joined(r *kmsg.JoinGroupResponse) {
+func (c *eager) joined(r *kmsg.JoinGroupResponse) {
 	if r.ErrorCode == kerr.MemberIDRequired.Code {
 		c.member = r.MemberID
 		return
@@ -197,14 +197,14 @@ func (c *consumer) joined(r *kmsg.JoinGroupResponse) {
 	}
 }
 
-func (c *consumer) synced(r *kmsg.SyncGroupResponse) {
+func (c *eager) synced(r *kmsg.SyncGroupResponse) {
 	if !c.failed(r.ErrorCode) {
 		c.owned, c.next = r.MemberAssignment, "beat"
 	}
 }
 
 // failed does what an error asks for; false when there is none.
-func (c *consumer) failed(code int16) bool {
+func (c *eager) failed(code int16) bool {
 	switch code {
 	case 0:
 		return false
@@ -216,7 +216,7 @@ func (c *consumer) failed(code int16) bool {
 	return true // otherwise: ask again
 }
 
-func (f *fleet) leave(c *consumer) {
+func (f *fleet) leave(c *eager) {
 	r := kmsg.NewPtrLeaveGroupRequest()
 	r.Version, r.Group = 5, "g"
 	r.Members = []kmsg.LeaveGroupRequestMember{{MemberID: c.member, InstanceID: c.instance}}
@@ -233,7 +233,7 @@ func (f *fleet) leave(c *consumer) {
 }
 
 // commit commits the next number for one of the partitions the consumer owns.
-func (f *fleet) commit(c *consumer) {
+func (f *fleet) commit(c *eager) {
 	if len(c.owned) == 0 {
 		return
 	}

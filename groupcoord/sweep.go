@@ -22,7 +22,7 @@ func (s *shard) nextSweep() (int64, bool) {
 	if len(s.sweep.left) > 0 {
 		return 0, true
 	}
-	return s.sweep.next, s.groups.Len() > 0
+	return s.sweep.next, s.groups.Len()+s.consumers.Len() > 0
 }
 
 // sweepStep looks at some groups. What it deletes is deleted record by record:
@@ -33,7 +33,7 @@ func (s *shard) sweepStep(now int64) runtime.Outcome {
 		if now < w.next {
 			return runtime.Outcome{}
 		}
-		w.left = s.groups.IDs()
+		w.left = append(s.groups.IDs(), s.consumers.IDs()...)
 		w.next = now + s.cfg.OffsetsRetentionCheck
 	}
 	n := min(sweepGroups, len(w.left))
@@ -50,6 +50,13 @@ func (s *shard) sweepStep(now int64) runtime.Outcome {
 // expired is the tombstones of a group's expired offsets, and of the group itself
 // if it is empty and that was all.
 func (s *shard) expired(id string, now int64) []runtime.Record {
+	if g := s.consumers.Get(id); g != nil {
+		out, all := s.offsets.Expired(id, offsets.Aging{Since: -1, Retention: s.cfg.OffsetsRetention, Subscribed: g.Subscribed}, now)
+		if all && g.IsEmpty() {
+			out = append(out, g.Tombstones()...)
+		}
+		return out
+	}
 	g := s.groups.Get(id)
 	if g == nil {
 		return nil

@@ -27,6 +27,8 @@ type Groups interface {
 	OffsetCommit(*kmsg.OffsetCommitRequest, func(*kmsg.OffsetCommitResponse))
 	OffsetFetch(*kmsg.OffsetFetchRequest, func(*kmsg.OffsetFetchResponse))
 	OffsetDelete(*kmsg.OffsetDeleteRequest, func(*kmsg.OffsetDeleteResponse))
+	ConsumerGroupHeartbeat(groupcoord.Caller, *kmsg.ConsumerGroupHeartbeatRequest, func(*kmsg.ConsumerGroupHeartbeatResponse))
+	ConsumerGroupDescribe(*kmsg.ConsumerGroupDescribeRequest, func(*kmsg.ConsumerGroupDescribeResponse))
 }
 
 // caller is who sent the call.

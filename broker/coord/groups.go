@@ -13,10 +13,12 @@ package coord
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 
 	"github.com/gregorbroker/gregor/broker/replica"
 	"github.com/gregorbroker/gregor/controller/image"
 	"github.com/gregorbroker/gregor/groupcoord"
+	"github.com/gregorbroker/gregor/groupcoord/consumer"
 	"github.com/gregorbroker/gregor/groupcoord/runtime"
 	"github.com/gregorbroker/gregor/protocol/configs"
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -26,19 +28,24 @@ import (
 // Groups is the group coordinator of this broker, wired to its partitions.
 type Groups struct {
 	*groupcoord.Service
+	image     func() *image.Image
+	consumers bool // the configuration lets KIP-848 be
 }
 
 // NewGroups makes the group coordinator and registers it with the replicas; call
 // it before their first Apply.
 func NewGroups(replicas *replica.Manager, broker *configs.Values, logger *zap.Logger) *Groups {
-	g := &Groups{groupcoord.New(groupcoord.Options{
-		Config:  GroupConfig(broker),
-		Log:     &log{replicas, groupcoord.Topic},
-		Topics:  topics{replicas.Image},
-		Clock:   runtime.SystemClock{},
-		Logger:  logger,
-		NewUUID: randomUUID,
-	})}
+	g := &Groups{image: replicas.Image, consumers: slices.Contains(broker.List("group.coordinator.rebalance.protocols"), "consumer")}
+	g.Service = groupcoord.New(groupcoord.Options{
+		Config:   GroupConfig(broker),
+		Settings: settings{broker, replicas.Image}.of,
+		Log:      &log{replicas, groupcoord.Topic},
+		Topics:   topics{replicas.Image},
+		Image:    func() consumer.Image { return metadata{replicas.Image()} },
+		Clock:    runtime.SystemClock{},
+		Logger:   logger,
+		NewUUID:  randomUUID,
+	})
 	replicas.OnLeadership(groupcoord.Topic, func(partition int32, leader bool, epoch ids.LeaderEpoch) {
 		if leader {
 			g.Lead(partition, epoch)
@@ -52,8 +59,17 @@ func NewGroups(replicas *replica.Manager, broker *configs.Values, logger *zap.Lo
 
 // Apply is the image.Publisher: call it after the replicas' Apply.
 func (g *Groups) Apply(d *image.Delta, _ *image.Image) {
+	if settingsChanged(d.Configs()) {
+		g.SettingsChanged()
+	}
 	changed := d.Topics()
-	if changed == nil || len(changed.Deleted) == 0 {
+	if changed == nil {
+		return
+	}
+	if names, created := topicsChanged(changed); len(names) > 0 {
+		g.TopicsChanged(names, created)
+	}
+	if len(changed.Deleted) == 0 {
 		return
 	}
 	gone := make([]groupcoord.DeletedTopic, 0, len(changed.Deleted))
@@ -79,6 +95,7 @@ func GroupConfig(v *configs.Values) groupcoord.Config {
 	c.GroupMinSessionTimeout = v.Int("group.min.session.timeout.ms")
 	c.GroupMaxSessionTimeout = v.Int("group.max.session.timeout.ms")
 	c.InitialRebalanceDelay = v.Int("group.initial.rebalance.delay.ms")
+	consumerConfig(&c, v)
 	return c
 }
 

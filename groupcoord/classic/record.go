@@ -90,7 +90,8 @@ func (gs *Groups) newFailed(g *Group, w *Write, code int16, appended bool, e *Ef
 }
 
 // Replay applies a group's record as it is loaded; a nil value deletes it. Of a
-// record that this coordinator wrote itself only the deletion is news.
+// record that this coordinator wrote itself only the deletion is news, and a group
+// that comes from the other protocol.
 func (gs *Groups) Replay(id string, v *records.GroupMetadataValue, loading bool, now int64) {
 	old := gs.byID[id]
 	if v == nil {
@@ -99,8 +100,8 @@ func (gs *Groups) Replay(id string, v *records.GroupMetadataValue, loading bool,
 		}
 		return
 	}
-	if !loading {
-		return
+	if !loading && old != nil && !old.IsSimple() {
+		return // one that is not there was a consumer group until now
 	}
 	if old != nil {
 		gs.remove(old)

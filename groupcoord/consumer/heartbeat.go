@@ -18,6 +18,8 @@ type Beat struct {
 	Host     string
 	// NewID is the id of a member that comes with none.
 	NewID string
+	// Again: it was held and is decided anew; the member's session runs since it came.
+	Again bool
 }
 
 // Reply is the answer to a heartbeat.
@@ -33,7 +35,7 @@ type Reply struct {
 }
 
 // Check tells what is wrong with a request before any group is looked at.
-func (gs *Groups) Check(r *kmsg.ConsumerGroupHeartbeatRequest) *Refusal {
+func (cfg *Config) Check(r *kmsg.ConsumerGroupHeartbeatRequest) *Refusal {
 	invalid := func(text string) *Refusal { return refuse(kerr.InvalidRequest, text) }
 	switch {
 	case (r.Version >= 1 || r.MemberEpoch > 0 || r.MemberEpoch == epochLeave) && blank(&r.MemberID):
@@ -54,9 +56,9 @@ func (gs *Groups) Check(r *kmsg.ConsumerGroupHeartbeatRequest) *Refusal {
 		return invalid("InstanceId can't be null.")
 	case r.MemberEpoch < epochLeaveStatic:
 		return invalid("MemberEpoch is invalid.")
-	case r.ServerAssignor != nil && !slices.Contains(gs.cfg.Assignors, *r.ServerAssignor):
+	case r.ServerAssignor != nil && !slices.Contains(cfg.Assignors, *r.ServerAssignor):
 		return refuse(kerr.UnsupportedAssignor, "ServerAssignor "+*r.ServerAssignor+" is not supported. Supported assignors: "+
-			joined(gs.cfg.Assignors)+".")
+			joined(cfg.Assignors)+".")
 	}
 	return nil
 }
@@ -85,13 +87,16 @@ func joined(list []string) string {
 	return out
 }
 
-// Heartbeat handles a well-formed ConsumerGroupHeartbeat of a group that is
-// there. For one that is not, Join makes it.
-func (gs *Groups) Heartbeat(g *Group, b *Beat, at Moment) (Reply, Decision, *Refusal) {
+// Heartbeat handles a well-formed ConsumerGroupHeartbeat. A group that is not there
+// is made by Create or Upgrade; before are the records that it takes to make it,
+// which are then in one batch with those of the heartbeat.
+func (gs *Groups) Heartbeat(g *Group, b *Beat, before []runtime.Record, at Moment) (Reply, Decision, *Refusal) {
 	if b.Req.MemberEpoch == epochLeave || b.Req.MemberEpoch == epochLeaveStatic {
 		return gs.leave(g, b, at)
 	}
-	return gs.beat(g, b, at, nil)
+	r, d, bad := gs.beat(g, b, at, before)
+	d.Split = len(before) == 0
+	return r, d, bad
 }
 
 // draft is a member as a decision is going to leave it.
@@ -133,7 +138,9 @@ func (c *change) decision() Decision {
 func (gs *Groups) beat(g *Group, b *Beat, at Moment, before []runtime.Record) (Reply, Decision, *Refusal) {
 	r := b.Req
 	if m := g.members[r.MemberID]; m != nil && idle(g, m, b) {
-		gs.refresh(m, at.Now)
+		if !b.Again {
+			gs.refresh(m, at.Now)
+		}
 		return g.nothingNew(m), Decision{}, nil
 	}
 	c := &change{gs: gs, g: g, at: at, out: before}
@@ -142,7 +149,7 @@ func (gs *Groups) beat(g *Group, b *Beat, at Moment, before []runtime.Record) (R
 		return Reply{}, Decision{}, bad
 	}
 	was := d.Standing
-	if d.old != nil && d.replaces == nil {
+	if d.old != nil && d.replaces == nil && !b.Again {
 		gs.refresh(d.old, at.Now)
 	}
 	if bad = c.heartbeat(b, d); bad != nil {
@@ -374,11 +381,42 @@ func (g *Group) nothingNew(m *Member) Reply {
 // interval is when the member shall come again. One to which something is about
 // to come is told to come soon.
 func (g *Group) interval(s *Standing) int32 {
-	out := g.own().HeartbeatInterval
-	if soon := g.home.cfg.Soon; soon > 0 && (s.State == MemberUnreleased || g.epoch > g.assignmentEpoch) {
-		out = min(out, soon)
+	if s.State == MemberUnreleased || s.State == MemberUnrevoked || g.epoch > g.assignmentEpoch {
+		return g.soon()
 	}
-	return out
+	return g.own().HeartbeatInterval
+}
+
+// beatsPerSecond bounds the heartbeats that the members of one group are asked for
+// while they are told to come soon.
+const beatsPerSecond = 5000
+
+// soon is the interval of a member that something is about to come to.
+func (g *Group) soon() int32 {
+	own := g.own().HeartbeatInterval
+	if g.home.cfg.Soon <= 0 {
+		return own
+	}
+	return min(own, max(g.home.cfg.Soon, int32(len(g.list)*1000/beatsPerSecond)))
+}
+
+// Soon is the interval for the members of a group that expect something, in ms.
+func (gs *Groups) Soon(group string) int32 {
+	if g := gs.byID[group]; g != nil {
+		return g.soon()
+	}
+	return gs.cfg.Soon
+}
+
+// HoldFor is how long a heartbeat to the group may be held, in ms: as long as the
+// member would wait before its next one, and never so long that its session could
+// end meanwhile.
+func (gs *Groups) HoldFor(group string) int64 {
+	g := gs.byID[group]
+	if g == nil {
+		return 0
+	}
+	return int64(min(g.own().HeartbeatInterval, g.own().SessionTimeout/3))
 }
 
 // reply answers a heartbeat with the state that the decision leads to. The

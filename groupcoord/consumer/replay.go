@@ -102,10 +102,14 @@ func (w *writing) assignmentEpoch(v *records.ConsumerGroupTargetAssignmentMetada
 			g.reconciled++
 		}
 	}
-	if !w.loading && len(g.list) <= tellAll {
+	switch {
+	case w.loading:
+	case len(g.list) <= tellAll:
 		for _, m := range g.list {
 			g.tell(m)
 		}
+	default:
+		g.home.news = append(g.home.news, newsOf{group: g.ID})
 	}
 }
 

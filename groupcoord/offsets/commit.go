@@ -40,7 +40,7 @@ func Commit(req *kmsg.OffsetCommitRequest, maxMetadata int, now int64) ([]runtim
 			p, r := &t.Partitions[j], &topics[i].Partitions[j]
 			*r = kmsg.NewOffsetCommitResponseTopicPartition()
 			r.Partition = p.Partition
-			if p.Metadata != nil && utf16Len(*p.Metadata) > maxMetadata {
+			if TooLarge(p.Metadata, maxMetadata) {
 				r.ErrorCode = kerr.OffsetMetadataTooLarge.Code
 				continue
 			}
@@ -74,6 +74,9 @@ func commitRecord(dst []byte, group string, t *kmsg.OffsetCommitRequestTopic, p 
 func key(p place) []byte { return appendKey(nil, p) }
 
 func tombstone(p place) runtime.Record { return runtime.Record{Key: key(p)} }
+
+// TooLarge tells whether metadata is longer than it may be, in UTF-16 units.
+func TooLarge(metadata *string, most int) bool { return metadata != nil && utf16Len(*metadata) > most }
 
 // utf16Len is the length of s in UTF-16 units.
 func utf16Len(s string) int {

@@ -2,11 +2,11 @@ package configs
 
 // groupKeys are the keys of one consumer, share or streams group.
 var groupKeys = []row{
-	{"consumer.assignment.interval.ms", Int, "1000", atLeast(0), Medium, ClusterWide, 0,
+	{"consumer.assignment.interval.ms", Int, "1000", atLeast(0), Medium, ClusterWide, acts,
 		"Least time, in ms, between two assignments of a consumer group."},
-	{"consumer.heartbeat.interval.ms", Int, "5000", atLeast(1), Medium, ClusterWide, 0,
+	{"consumer.heartbeat.interval.ms", Int, "5000", atLeast(1), Medium, ClusterWide, acts,
 		"Heartbeat interval, in ms, that members of a consumer group are told."},
-	{"consumer.session.timeout.ms", Int, "45000", atLeast(1), Medium, ClusterWide, 0,
+	{"consumer.session.timeout.ms", Int, "45000", atLeast(1), Medium, ClusterWide, acts,
 		"Time, in ms, without heartbeats after which a member leaves its consumer group."},
 	{"share.assignment.interval.ms", Int, "1000", atLeast(0), Medium, ClusterWide, 0,
 		"Least time, in ms, between two assignments of a share group."},

@@ -1,0 +1,33 @@
+package groupcoord
+
+import (
+	"github.com/gregorbroker/gregor/groupcoord/consumer"
+	"github.com/gregorbroker/gregor/protocol/ids"
+)
+
+// catalog is a consumer.Image, too.
+
+func (c catalog) Topic(name string) (consumer.Topic, bool) {
+	e, ok := c[name]
+	return consumer.Topic{Name: name, ID: e.id, Partitions: e.n}, ok
+}
+
+func (c catalog) TopicByID(id ids.TopicID) (consumer.Topic, bool) {
+	name, ok := c.NameOf(id)
+	if !ok {
+		return consumer.Topic{}, false
+	}
+	return c.Topic(name)
+}
+
+func (c catalog) Racks(string, int32) []string { return nil }
+func (c catalog) Version() int64               { return int64(len(c)) }
+func (c catalog) Names(f func(string) bool) {
+	for name := range c {
+		if !f(name) {
+			return
+		}
+	}
+}
+
+func (c catalog) image() consumer.Image { return c }
