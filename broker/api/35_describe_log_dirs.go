@@ -13,8 +13,9 @@ import (
 // DescribeLogDirs (v1–v5)
 //
 // Behaviour: every data directory with its space and the partitions asked for
-// (null: all) that live there. A failed directory is KAFKA_STORAGE_ERROR. Lag is
-// what the high watermark lacks to the log's end.
+// (null: all) that live there, and the copies of those that move to another
+// directory. A failed directory is KAFKA_STORAGE_ERROR. Lag is what a replica
+// lacks to its high watermark, or a copy to what it is made of.
 //
 // Versions: 2 flexible, 3 error code, 4 space (KIP-827), 5 cordoned (KIP-1066).
 
@@ -69,7 +70,7 @@ func logDirTopics(parts []replica.LogDirPartition) (out []kmsg.DescribeLogDirsRe
 			out = append(out, t)
 		}
 		r := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
-		r.Partition, r.Size, r.OffsetLag = p.TP.Partition, p.Size, p.Lag
+		r.Partition, r.Size, r.OffsetLag, r.IsFuture = p.TP.Partition, p.Size, p.Lag, p.Future
 		last := &out[len(out)-1]
 		last.Partitions = append(last.Partitions, r)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/gregorbroker/gregor/broker/fetchsession"
 	"github.com/gregorbroker/gregor/broker/replica"
 	"github.com/gregorbroker/gregor/protocol/batch"
+	"github.com/gregorbroker/gregor/storage/logdir"
 	"github.com/gregorbroker/gregor/storage/partlog"
 	"github.com/gregorbroker/gregor/storage/producers"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -26,6 +27,10 @@ var codes = []struct {
 	{replica.ErrOffline, kerr.KafkaStorageError},
 	{replica.ErrOffsetNotAvailable, kerr.OffsetNotAvailable},
 	{replica.ErrStopped, kerr.NotLeaderForPartition},
+	{replica.ErrNameTooLong, kerr.InvalidTopicException},
+	{logdir.ErrUnknownDir, kerr.LogDirNotFound},
+	{logdir.ErrCordoned, kerr.InvalidReplicaAssignment},
+	{logdir.ErrOffline, kerr.KafkaStorageError},
 	{replica.ErrPolicy, kerr.PolicyViolation},
 	{fetchsession.ErrNotFound, kerr.FetchSessionIDNotFound},
 	{fetchsession.ErrEpoch, kerr.InvalidFetchSessionEpoch},
@@ -45,6 +50,7 @@ var codes = []struct {
 	{partlog.ErrCorrupt, kerr.CorruptMessage},
 	{partlog.ErrFailed, kerr.KafkaStorageError},
 	{partlog.ErrDiskFull, kerr.KafkaStorageError},
+	{partlog.ErrTooManyFiles, kerr.KafkaStorageError},
 	{partlog.ErrClosed, kerr.NotLeaderForPartition},
 }
 

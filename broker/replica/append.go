@@ -26,7 +26,7 @@ func (p *Partition) Append(batches []byte, o AppendOptions, done func(AppendResu
 		p.unacked = append(p.unacked, unacked{a.result.LastOffset, a.result, done})
 		done = nil
 	}
-	due := p.dueLocked(false)
+	due := p.dueLocked(nil)
 	p.mu.Unlock()
 	due.tell()
 	if done != nil {
@@ -45,7 +45,7 @@ func (p *Partition) Append(batches []byte, o AppendOptions, done func(AppendResu
 func (p *Partition) AppendLocal(batches []byte, o AppendOptions) (partlog.AppendInfo, error) {
 	p.mu.Lock()
 	a := p.appendLocked(batches, o)
-	due := p.dueLocked(false)
+	due := p.dueLocked(nil)
 	p.mu.Unlock()
 	due.tell()
 	p.moved(&a, false)
@@ -68,6 +68,7 @@ func (p *Partition) appendLocked(batches []byte, o AppendOptions) (a appended) {
 	log, err := p.writableLocked(o)
 	if err == nil {
 		a.result.AppendInfo, err = log.AppendAsLeader(batches, p.core.role.epoch, o.Origin, p.m.opts.Clock())
+		p.m.shortage(err)
 		a.result.LogStartOffset = log.StartOffset()
 	}
 	if err != nil {
@@ -87,6 +88,9 @@ func (p *Partition) appendLocked(batches []byte, o AppendOptions) (a appended) {
 
 // writableLocked returns the log if o may be appended to it now.
 func (p *Partition) writableLocked(o AppendOptions) (*partlog.Log, error) {
+	if p.offline.Load() {
+		return nil, ErrOffline
+	}
 	if p.retired {
 		return nil, ErrNotLeader
 	}
@@ -161,13 +165,13 @@ func (o outcomes) tell() {
 }
 
 // dueLocked takes the appends that the high watermark has passed, or all of
-// them, as failures, when the leadership they were made under is over: whether
-// they survive is for the next leader to decide.
-func (p *Partition) dueLocked(over bool) outcomes {
+// them, as failures, when the leadership they were made under or the directory
+// they went to is over: whether they survive is for the next leader to decide.
+func (p *Partition) dueLocked(over error) outcomes {
 	n := 0
-	for n < len(p.unacked) && (over || p.unacked[n].last < p.core.highWatermark) {
-		if over {
-			p.unacked[n].result.Err = ErrNotLeader
+	for n < len(p.unacked) && (over != nil || p.unacked[n].last < p.core.highWatermark) {
+		if over != nil {
+			p.unacked[n].result.Err = over
 			p.unacked[n].result.Leader = ids.LeaderAndEpoch{Leader: p.core.role.leader, Epoch: p.core.role.epoch}
 		}
 		n++

@@ -55,7 +55,27 @@ func (m *Manager) place(changed []image.LocalPartition) {
 			m.log.Error("cannot begin leadership", zap.Stringer("partition", p.TP()), zap.Error(err))
 		}
 		m.tellLeadership(p, t)
+		m.settle(p, l.New)
 		m.reports.assigned(p, l.New)
+	}
+}
+
+// settle goes on with a move to another directory, and makes a partition that
+// the metadata has in a directory that is not here any more: the controller has
+// to hear where it is before it can lead again.
+func (m *Manager) settle(p *Partition, reg *image.Partition) {
+	if dir := m.opts.Logs.FutureDir(p.TP()); dir != nil {
+		p.resume(dir)
+	}
+	id, here := reg.DirectoryOf(m.opts.Node)
+	if !here || id == ids.UnassignedDir || id == ids.MigratingDir || id == ids.LostDir || len(m.opts.Logs.Offline()) > 0 {
+		return
+	}
+	if _, ok := m.opts.Logs.DirByID(id); ok {
+		return
+	}
+	if _, err := p.opened(); err != nil {
+		m.log.Error("a partition lies in no log directory of this broker and cannot be made anew", zap.Stringer("partition", p.TP()), zap.Error(err))
 	}
 }
 
@@ -144,18 +164,18 @@ func (m *Manager) configure(name string) {
 
 // MarkStrays renames the directories of partitions that the metadata does not
 // know or has given to others. It is called once, when the metadata of a
-// starting broker has caught up with the controller's.
+// starting broker has caught up with the controller's. It goes by names: that a
+// directory belongs to an older topic of the same name is seen when it is opened.
 func (m *Manager) MarkStrays() {
 	defer close(m.caughtUp)
 	img := m.Image()
-	for _, f := range m.opts.Logs.Found() {
-		t := img.Topics.ByName(f.TP.Topic)
-		if t != nil && (f.TopicID.IsZero() || f.TopicID == t.ID) && t.Partition(f.TP.Partition).Has(m.opts.Node) {
+	for _, tp := range m.opts.Logs.Unopened() {
+		if img.Topics.Partition(tp).Has(m.opts.Node) {
 			continue
 		}
-		m.log.Warn("partition is not this broker's any more", zap.Stringer("partition", f.TP), zap.Stringer("topic_id", f.TopicID))
-		if err := m.opts.Logs.MarkStray(f.TP); err != nil {
-			m.log.Error("cannot mark stray partition", zap.Stringer("partition", f.TP), zap.Error(err))
+		m.log.Warn("partition is not this broker's any more", zap.Stringer("partition", tp))
+		if err := m.opts.Logs.MarkStray(tp); err != nil {
+			m.log.Error("cannot mark stray partition", zap.Stringer("partition", tp), zap.Error(err))
 		}
 	}
 }

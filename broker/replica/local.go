@@ -25,6 +25,7 @@ type Partition struct {
 	log           atomic.Pointer[partlog.Log]
 	highWatermark atomic.Int64
 	lastStable    atomic.Int64
+	offline       atomic.Bool // its directory failed; never false again
 
 	// Waiters are the fetches that wait for records here.
 	Waiters wait.List
@@ -32,6 +33,7 @@ type Partition struct {
 	mu      sync.Mutex
 	core    core
 	dir     ids.DirectoryID
+	move    *move // nil while it stays where it is
 	retired bool
 	unacked []unacked // appends above the high watermark, by offset
 }
@@ -67,6 +69,9 @@ func (p *Partition) LastStable() ids.Offset { return ids.Offset(p.lastStable.Loa
 
 // opened returns the log, opening it if this is its first use.
 func (p *Partition) opened() (*partlog.Log, error) {
+	if p.offline.Load() {
+		return nil, ErrOffline
+	}
 	if l := p.log.Load(); l != nil {
 		return l, nil
 	}
@@ -76,6 +81,9 @@ func (p *Partition) opened() (*partlog.Log, error) {
 }
 
 func (p *Partition) openLocked() (*partlog.Log, error) {
+	if p.offline.Load() {
+		return nil, ErrOffline
+	}
 	if l := p.log.Load(); l != nil {
 		return l, nil
 	}
@@ -99,13 +107,17 @@ func (p *Partition) openLocked() (*partlog.Log, error) {
 	return log, nil
 }
 
-// directory is where the log lies; false while it is not open.
+// directory is where the controller shall have the partition: where the log
+// lies, or where its copy does that has caught up. False while it is not open.
 func (p *Partition) directory() (ids.DirectoryID, bool) {
-	if p.log.Load() == nil {
+	if p.log.Load() == nil || p.offline.Load() {
 		return ids.UnassignedDir, false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.move != nil && p.move.told {
+		return p.move.dir.ID(), true
+	}
 	return p.dir, true
 }
 
@@ -149,7 +161,11 @@ func (p *Partition) assign(reg *image.Partition) (transition, error) {
 	p.role.Store(&r)
 	moved, err := p.leadLocked(t)
 	hw := p.core.highWatermark
-	due := p.dueLocked(t.ended) // a new epoch of the same leader changes nothing for its log
+	var over error
+	if t.ended { // a new epoch of the same leader changes nothing for its log
+		over = ErrNotLeader
+	}
+	due := p.dueLocked(over)
 	p.mu.Unlock()
 	due.tell()
 	if moved || t.began || t.ended || t.newEpoch {
@@ -164,7 +180,7 @@ func (p *Partition) assign(reg *image.Partition) (transition, error) {
 // leadLocked brings a log that is open up to its leader's new role.
 func (p *Partition) leadLocked(t transition) (moved bool, err error) {
 	log := p.log.Load()
-	if log == nil || !p.core.role.leads {
+	if log == nil || !p.core.role.leads || p.offline.Load() {
 		return false, nil
 	}
 	if t.newEpoch || t.began {
@@ -178,7 +194,7 @@ func (p *Partition) leadLocked(t transition) (moved bool, err error) {
 // retire ends the partition's life here; whoever waits is told.
 func (p *Partition) retire() transition {
 	p.mu.Lock()
-	p.retired = true
+	p.retired, p.move = true, nil
 	p.mu.Unlock()
 	t, _ := p.assign(nil)
 	return t

@@ -18,45 +18,65 @@ type LogDir struct {
 type LogDirPartition struct {
 	TP   ids.TopicPartition
 	Size int64
-	Lag  int64 // records between the high watermark and the log's end
+	// Lag is what a replica lacks to its high watermark, and the copy of a
+	// partition that moves to the partition's end, in records.
+	Lag    int64
+	Future bool // a copy on its way (KIP-113)
 }
 
-// LogDirs describes every directory with those of its partitions that want
-// accepts (nil: all), in no order. Logs that were not in use are opened.
+// LogDirs describes every directory, in the order of log.dirs, with those of its
+// partitions that want accepts (nil: all), in no order. Logs that were not in use
+// are opened.
 func (m *Manager) LogDirs(want func(ids.TopicPartition) bool) []LogDir {
 	byID := map[ids.DirectoryID][]LogDirPartition{}
 	m.Each(func(p *Partition) bool {
-		if want != nil && !want(p.TP()) {
-			return true
-		}
-		if log, err := p.opened(); err == nil {
-			p.mu.Lock()
-			dir := p.dir
-			p.mu.Unlock()
-			lag := max(int64(log.EndOffset())-p.highWatermark.Load(), 0)
-			byID[dir] = append(byID[dir], LogDirPartition{p.TP(), log.Size(), lag})
+		if want == nil || want(p.TP()) {
+			p.describe(byID)
 		}
 		return true
 	})
 	var out []LogDir
-	for _, d := range m.opts.Logs.Dirs() {
-		out = append(out, m.describe(d, byID[d.Meta.DirectoryID]))
-	}
-	for _, path := range m.opts.Logs.Offline() {
-		out = append(out, LogDir{Path: path, Offline: true, Total: -1, Free: -1})
+	for _, d := range m.opts.Logs.All() {
+		if d.Err() != nil {
+			out = append(out, LogDir{Path: d.Path, Offline: true, Total: -1, Free: -1})
+			continue
+		}
+		out = append(out, m.describe(d, byID[d.ID()]))
 	}
 	return out
 }
 
+func (p *Partition) describe(byID map[ids.DirectoryID][]LogDirPartition) {
+	log, err := p.opened()
+	if err != nil {
+		return
+	}
+	p.mu.Lock()
+	dir, mv := p.dir, p.move
+	var copied logOffsets
+	if mv != nil && mv.log != nil {
+		copied = logOffsets{mv.dir.ID(), mv.log.Size(), log.EndOffset() - mv.log.EndOffset()}
+	}
+	p.mu.Unlock()
+	lag := max(p.highWatermark.Load()-int64(log.EndOffset()), 0)
+	byID[dir] = append(byID[dir], LogDirPartition{TP: p.TP(), Size: log.Size(), Lag: lag})
+	if copied.dir != (ids.DirectoryID{}) {
+		byID[copied.dir] = append(byID[copied.dir], LogDirPartition{TP: p.TP(), Size: copied.size, Lag: int64(copied.behind), Future: true})
+	}
+}
+
+// logOffsets is what there is to say of a copy.
+type logOffsets struct {
+	dir    ids.DirectoryID
+	size   int64
+	behind ids.Offset
+}
+
 func (m *Manager) describe(d *logdir.Dir, parts []LogDirPartition) LogDir {
 	out := LogDir{Path: d.Path, Total: -1, Free: -1, Partitions: parts}
-	if free, total, err := m.opts.FS.Space(d.Path); err == nil {
+	if free, total, err := d.Space(); err == nil {
 		out.Free, out.Total = free, total
 	}
-	if b := m.Image().Cluster.Broker(m.opts.Node); b != nil {
-		for _, id := range b.CordonedDirs {
-			out.Cordoned = out.Cordoned || id == d.Meta.DirectoryID
-		}
-	}
+	out.Cordoned = d.Cordoned() && m.Image().Features.MetadataVersion().SupportsCordonedDirs()
 	return out
 }

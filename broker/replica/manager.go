@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -35,6 +36,7 @@ type Manager struct {
 	broker   atomic.Pointer[configs.Values]
 	image    atomic.Pointer[image.Image]
 	reports  *reporter
+	moves    *mover
 	stop     chan struct{}
 	stopped  sync.WaitGroup
 	caughtUp chan struct{} // closed by MarkStrays
@@ -70,7 +72,7 @@ func New(o Options) *Manager {
 		m.log = zap.NewNop()
 	}
 	m.broker.Store(o.Broker)
-	m.reports = newReporter(m)
+	m.reports, m.moves = newReporter(m), newMover(m)
 	m.defaults.Store(newTopicDefaults(o.Broker))
 	m.image.Store(image.Empty())
 	return m
@@ -176,13 +178,14 @@ func (m *Manager) openLog(p *Partition) (*partlog.Log, ids.DirectoryID, error) {
 		return nil, id, ErrOffline
 	default:
 		d, ok := m.opts.Logs.DirByID(id)
-		if !ok {
-			return nil, id, fmt.Errorf("%w: directory %v of %v", ErrOffline, id, p.TP())
+		if off := m.opts.Logs.Offline(); !ok && len(off) > 0 {
+			return nil, id, fmt.Errorf("%w: directory %v of %v may be one of %v", ErrOffline, id, p.TP(), off)
 		}
-		dir = d
+		dir = d // nil: the operator took it away, and the partition begins anew in another
 	}
 	log, in, err := m.opts.Logs.OpenPartition(p.TP(), p.topic.id, dir, p.topic.settings().Log)
 	if err != nil {
+		m.shortage(err)
 		return nil, id, fmt.Errorf("%w: %w", ErrOffline, err)
 	}
 	return log, in.Meta.DirectoryID, nil
@@ -196,4 +199,11 @@ func (t *topic) settings() *TopicConfig {
 	c := t.m.defaults.Load().config(t.m.Image().Configs.Topic(t.name))
 	t.config.CompareAndSwap(nil, c)
 	return t.config.Load()
+}
+
+// shortage has logs closed that are not in use when no file could be opened.
+func (m *Manager) shortage(err error) {
+	if err != nil && errors.Is(err, partlog.ErrTooManyFiles) {
+		m.opts.Logs.TooManyFiles()
+	}
 }

@@ -25,7 +25,7 @@ func (m *Manager) ListOffset(tp ids.TopicPartition, ts int64, iso Isolation, cur
 // ListOffset is Manager.ListOffset for a partition in hand.
 func (p *Partition) ListOffset(ts int64, iso Isolation, current ids.LeaderEpoch) (res partlog.TimestampOffset, found bool, err error) {
 	r := p.role.Load()
-	if err := r.checkLeader(current); err != nil {
+	if err := p.answers(current); err != nil {
 		return res, false, err
 	}
 	log, err := p.opened()
@@ -82,6 +82,9 @@ func (m *Manager) Offsets(tp ids.TopicPartition) (start, hw, end ids.Offset, err
 func (p *Partition) DeleteRecords(before ids.Offset) (ids.Offset, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.offline.Load() {
+		return ids.NoOffset, ErrOffline
+	}
 	if !p.core.role.leads {
 		return ids.NoOffset, ErrNotLeader
 	}
@@ -107,7 +110,7 @@ func (p *Partition) DeleteRecords(before ids.Offset) (ids.Offset, error) {
 
 // Producers lists the producers that the partition's leader remembers.
 func (p *Partition) Producers() ([]partlog.ProducerState, error) {
-	if err := p.role.Load().checkLeader(ids.NoEpoch); err != nil {
+	if err := p.answers(ids.NoEpoch); err != nil {
 		return nil, err
 	}
 	log, err := p.opened()

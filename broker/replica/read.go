@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/logdir"
 	"github.com/gregorbroker/gregor/storage/partlog"
 )
 
@@ -24,7 +25,7 @@ func (m *Manager) Read(tp ids.TopicPartition, o ReadOptions) (ReadResult, error)
 // offsets of the result are valid, as the reader needs them to reset itself.
 func (p *Partition) Read(o ReadOptions) (ReadResult, error) {
 	res := ReadResult{Diverging: noDivergence, HighWatermark: ids.NoOffset, LastStable: ids.NoOffset, LogStart: ids.NoOffset}
-	if err := p.role.Load().checkLeader(o.CurrentEpoch); err != nil {
+	if err := p.answers(o.CurrentEpoch); err != nil {
 		return res, err
 	}
 	log, err := p.opened()
@@ -95,7 +96,7 @@ func (p *Partition) endOfEpoch(log *partlog.Log, epoch ids.LeaderEpoch) ids.Offs
 
 // EndOfEpoch answers OffsetForLeaderEpoch.
 func (p *Partition) EndOfEpoch(epoch, current ids.LeaderEpoch) (ids.OffsetAndEpoch, error) {
-	if err := p.role.Load().checkLeader(current); err != nil {
+	if err := p.answers(current); err != nil {
 		return noDivergence, err
 	}
 	log, err := p.opened()
@@ -106,16 +107,35 @@ func (p *Partition) EndOfEpoch(epoch, current ids.LeaderEpoch) (ids.OffsetAndEpo
 }
 
 // failed turns the end of a log under the reader's feet into what the reader
-// should do about it.
+// should do about it, and a failing disk into the end of its directory.
 func (p *Partition) failed(err error) error {
-	if errors.Is(err, partlog.ErrClosed) {
+	p.m.shortage(err)
+	switch {
+	case errors.Is(err, partlog.ErrClosed):
 		return fmt.Errorf("%w: %w", ErrNotLeader, err)
+	case logdir.DiskError(err):
+		p.mu.Lock()
+		dir := p.dir
+		p.mu.Unlock()
+		if d, ok := p.m.opts.Logs.DirByID(dir); ok {
+			p.m.opts.Logs.FailDir(d, err)
+		}
+		return fmt.Errorf("%w: %w", ErrOffline, err)
 	}
 	return err
+}
+
+// answers says whether this broker may answer for the partition. That its
+// directory failed comes first, as in Kafka.
+func (p *Partition) answers(current ids.LeaderEpoch) error {
+	if p.offline.Load() {
+		return ErrOffline
+	}
+	return p.role.Load().checkLeader(current)
 }
 
 // CheckLeader says whether this broker leads the partition in the epoch that
 // the requester takes for the current one (NoEpoch: whichever).
 func (p *Partition) CheckLeader(current ids.LeaderEpoch) error {
-	return p.role.Load().checkLeader(current)
+	return p.answers(current)
 }

@@ -37,6 +37,10 @@ var (
 	ErrOffline = errors.New("the log directory is offline")
 	// ErrUnknownPartition: no such partition lies in the directories.
 	ErrUnknownPartition = errors.New("no such partition")
+	// ErrUnknownDir: log.dirs does not name this directory.
+	ErrUnknownDir = errors.New("no such log directory")
+	// ErrCordoned: the directory shall get no new replica (KIP-1066).
+	ErrCordoned = errors.New("the log directory is cordoned")
 )
 
 // Options open a Set.
@@ -47,19 +51,16 @@ type Options struct {
 	// ClusterID and NodeID must match meta.properties; an empty ClusterID accepts any.
 	ClusterID string
 	NodeID    ids.NodeID
-	// OnFailure is called once a directory, on a goroutine of its own, when its I/O failed; may be nil.
+	// OnFailure is called once a directory, on a goroutine of its own, when its I/O
+	// failed after Open; may be nil.
 	OnFailure func(dir string, id ids.DirectoryID, err error)
 	Parallel  int // partitions opened or closed at once; 0 = number of CPUs
 	// RetentionIntervalMs is log.retention.check.interval.ms; 0 = 5 minutes.
 	RetentionIntervalMs int64
-}
-
-// Found is a partition directory that was there at opening and is not yet in use.
-type Found struct {
-	Dir     *Dir
-	TP      ids.TopicPartition
-	TopicID ids.TopicID // zero when partition.metadata is absent
-	Future  bool
+	// RecoveryIntervalMs is log.flush.offset.checkpoint.interval.ms; 0 = 1 minute.
+	RecoveryIntervalMs int64
+	// MaxAwake is how many logs may hold files before Tick closes those it can; 0 = any number.
+	MaxAwake int
 }
 
 // HighWatermarks tells the high watermark of a partition, if it is known.

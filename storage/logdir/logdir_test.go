@@ -71,12 +71,14 @@ func (n *node) log(tp ids.TopicPartition, id ids.TopicID) *partlog.Log {
 	return l
 }
 
-func (n *node) append(l *partlog.Log) error {
+func (n *node) append(l *partlog.Log) error { return n.appendAs(l, partlog.Client) }
+
+func (n *node) appendAs(l *partlog.Log, o partlog.Origin) error {
 	b := batch.NewBuilder(batch.Options{})
 	b.Append(n.now, []byte("k"), []byte("v"), nil)
 	v, err := b.Bytes()
 	n.must(err)
-	_, err = l.AppendAsLeader(v, 1, partlog.Client, n.now)
+	_, err = l.AppendAsLeader(v, 1, o, n.now)
 	return err
 }
 
@@ -149,7 +151,7 @@ func TestNames(t *testing.T) {
 func TestNothingOnDiskBeforeTheFirstAppend(t *testing.T) {
 	n := newNode(t, vfs.NewMem(), "/d")
 	l := n.log(tp0, id1)
-	n.must(n.s.Checkpoint(n.hw))
+	n.must(n.s.Save(n.hw))
 	if _, err := n.fs.Stat("/d/my-topic-0"); err == nil || l.EndOffset() != 0 {
 		t.Fatal("a partition without records has a directory")
 	}
@@ -176,7 +178,7 @@ func TestRestart(t *testing.T) {
 		if n.s.CleanShutdown() != clean || clean && n.s.PreviousBrokerEpoch() != 17 {
 			t.Fatal(n.s.CleanShutdown(), n.s.PreviousBrokerEpoch())
 		}
-		if f := n.s.Found(); len(f) != 1 || f[0].TP != tp0 || f[0].TopicID != id1 {
+		if f := n.s.Unopened(); len(f) != 1 || f[0] != tp0 {
 			t.Fatal(f)
 		}
 		if hw := n.s.HighWatermark(tp0); clean && hw != 3 {
@@ -195,7 +197,7 @@ func TestUnopenedPartitionsSurviveACleanCloseAfterAKill(t *testing.T) {
 	n := newNode(t, vfs.NewMem(), "/d")
 	n.must(n.append(n.log(tp0, id1)))
 	n.must(n.log(tp0, id1).Flush())
-	n.must(n.s.Checkpoint(n.hw))
+	n.must(n.s.Save(n.hw))
 	n.must(n.append(n.log(tp0, id1)))
 	n.s.Abandon()
 	n.s = n.open("/d")
@@ -236,7 +238,7 @@ func TestDeleteAndCreateAgain(t *testing.T) {
 		n.must(n.append(n.log(tp0, id1)))
 	}
 	n.must(n.log(tp0, id1).Flush())
-	n.must(n.s.Checkpoint(n.hw))
+	n.must(n.s.Save(n.hw))
 	n.must(n.s.DeletePartition(tp0))
 	l := n.log(tp0, ids.TopicID{2})
 	if l.EndOffset() != 0 {
@@ -311,9 +313,21 @@ func TestFullDisk(t *testing.T) {
 	n := newNode(t, mem, "/d")
 	l := n.log(tp0, id1)
 	n.must(n.append(l))
-	mem.SetCapacity(20 << 20) // below the reserve
+	filler, err := mem.OpenFile("/filler", os.O_RDWR|os.O_CREATE)
+	n.must(err)
+	_, err = filler.WriteAt(make([]byte, 1<<20), 0)
+	n.must(err)
+	mem.SetCapacity(1<<20 + 90<<10) // below the reserve of 139 KiB, above its half
 	n.s.Tick(n.now, n.hw)
 	if err := n.append(l); !errors.Is(err, partlog.ErrDiskFull) {
+		t.Fatal(err)
+	}
+	if err := n.appendAs(l, partlog.Coordinator); err != nil {
+		t.Fatal("coordinators go on while half of the reserve is there", err)
+	}
+	mem.SetCapacity(1<<20 + 30<<10)
+	n.s.Tick(n.now, n.hw)
+	if err := n.appendAs(l, partlog.Coordinator); !errors.Is(err, partlog.ErrDiskFull) {
 		t.Fatal(err)
 	}
 	if s, err := l.Read(0, 1000, 1, true); err != nil || s.Len == 0 {
@@ -332,9 +346,13 @@ func TestDiskFullInTheMiddleOfAnAppend(t *testing.T) {
 	l := n.log(tp0, id1)
 	n.must(n.append(l))
 	faulty.Set(vfs.Fault{Op: vfs.OpWrite, Name: ".log", Short: true, Times: 1, Err: vfs.ErrNoSpace})
-	if err := n.append(l); !errors.Is(err, vfs.ErrNoSpace) || l.EndOffset() != 1 {
+	if err := n.append(l); !errors.Is(err, partlog.ErrDiskFull) || l.EndOffset() != 1 {
 		t.Fatal(err, l.EndOffset())
 	}
+	if err := n.append(l); !errors.Is(err, partlog.ErrDiskFull) {
+		t.Fatal("nothing is tried until somebody has looked at the disk", err)
+	}
+	n.s.Tick(n.now, n.hw)
 	n.must(n.append(l))
 	n.s.Abandon()
 	n.s = n.open("/d")

@@ -42,14 +42,27 @@ func parseName(name string) (tp ids.TopicPartition, suffix string, ok bool) {
 	return ids.TopicPartition{Topic: name[:dash], Partition: int32(n)}, suffix, true
 }
 
+// futureName is a name for the copy of a partition that moves. Unlike the
+// others it must keep the whole topic's name, which a restart has to know.
+func futureName(tp ids.TopicPartition) string { return tp.String() + "." + token() + futureSuffix }
+
+// FutureNameFits tells whether a partition's name leaves room for that of its copy.
+func FutureNameFits(tp ids.TopicPartition) bool {
+	return len(tp.String())+1+32+len(futureSuffix) <= maxName
+}
+
+func token() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
 // maxName is the longest file name every file system takes.
 const maxName = 255
 
 // renamed is a new name for a partition's directory. A topic's name is cut
 // where it must be, as Kafka does.
 func renamed(tp ids.TopicPartition, suffix string) string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	tail := "-" + strconv.Itoa(int(tp.Partition)) + "." + hex.EncodeToString(b[:]) + suffix
+	tail := "-" + strconv.Itoa(int(tp.Partition)) + "." + token() + suffix
 	return tp.Topic[:min(len(tp.Topic), maxName-len(tail))] + tail
 }

@@ -20,13 +20,22 @@ type Set struct {
 	o    Options
 	dirs []*Dir
 
-	mu        sync.Mutex
-	logs      map[ids.TopicPartition]*entry
-	found     map[ids.TopicPartition]*Dir // there, but not opened yet
-	futures   []Found
+	mu    sync.Mutex
+	logs  map[ids.TopicPartition]*entry
+	found map[ids.TopicPartition]*Dir // there, but not opened yet
+	// twins is the second directory of a found partition that lies in two: a
+	// process was killed between the two renames of a move (Promote).
+	twins     map[ids.TopicPartition]*Dir
+	futures   map[ids.TopicPartition]*future
+	preferred map[ids.TopicPartition]*Dir // where to make a partition that is not here yet
 	trash     []trash
 	ticked    int64 // when retention ran last
+	saved     int64 // when recovery points were written last
 	watermark Offsets
+	opened    bool // Open is over: from now on failures are reported
+
+	awake   awakeLogs
+	pressed atomic.Bool // no file could be opened: close what can be
 }
 
 type entry struct {
@@ -34,11 +43,13 @@ type entry struct {
 	dir *Dir
 }
 
-// trash is a directory on its way out.
+// trash is a directory on its way out. log is set when readers may still be
+// in it: it is closed with the removal.
 type trash struct {
 	dir  *Dir
 	path string
 	at   int64
+	log  *partlog.Log
 }
 
 // Dir is one data directory.
@@ -49,11 +60,13 @@ type Dir struct {
 	fs    vfs.FS
 	lock  io.Closer
 	clean bool
-	epoch int64 // broker epoch of the clean shutdown, -1 unknown
-	full  atomic.Bool
+	epoch int64       // broker epoch of the clean shutdown, -1 unknown
 	dirty atomic.Bool // a partition could not be closed cleanly: no mark for this directory
 
-	partitions atomic.Int64 // that lie or will lie here
+	unsaved    bool // recovery points may have moved since they were written; guarded by Set.mu
+	room       partlog.Room
+	cordoned   atomic.Bool
+	partitions atomic.Int64 // that lie or will lie here, copies on their way included
 
 	failMu sync.Mutex
 	failed error
@@ -77,7 +90,14 @@ func Open(o Options) (*Set, error) {
 	if o.RetentionIntervalMs <= 0 {
 		o.RetentionIntervalMs = 5 * 60 * 1000
 	}
-	s := &Set{o: o, logs: map[ids.TopicPartition]*entry{}, found: map[ids.TopicPartition]*Dir{}, watermark: Offsets{}, ticked: o.Env.Clock()}
+	if o.RecoveryIntervalMs <= 0 {
+		o.RecoveryIntervalMs = 60 * 1000
+	}
+	s := &Set{
+		o: o, logs: map[ids.TopicPartition]*entry{}, found: map[ids.TopicPartition]*Dir{}, twins: map[ids.TopicPartition]*Dir{},
+		futures: map[ids.TopicPartition]*future{}, preferred: map[ids.TopicPartition]*Dir{}, watermark: Offsets{},
+		ticked: o.Env.Clock(), saved: o.Env.Clock(),
+	}
 	for _, p := range o.Dirs {
 		d := &Dir{Path: path.Clean(p), fs: o.FS}
 		s.dirs = append(s.dirs, d)
@@ -94,6 +114,7 @@ func Open(o Options) (*Set, error) {
 		s.unlock()
 		return nil, fmt.Errorf("%w: %w", ErrOffline, s.firstFailure())
 	}
+	s.opened = true
 	return s, nil
 }
 
@@ -140,7 +161,7 @@ func (s *Set) openDir(d *Dir) error {
 	d.recovery = s.readCheckpoint(d, RecoveryFile)
 	d.starts = s.readCheckpoint(d, StartFile)
 	for tp, off := range s.readCheckpoint(d, ReplicationFile) {
-		s.watermark[tp] = off
+		s.watermark[tp] = max(s.watermark[tp], off) // Kafka also notes those of copies, which are behind
 	}
 	return s.list(d)
 }
@@ -189,17 +210,16 @@ func (s *Set) list(d *Dir) error {
 		}
 		switch suffix {
 		case "":
-			if other := s.found[tp]; other != nil {
-				return fmt.Errorf("%s lies in %s and in %s", tp, other.Path, d.Path)
-			}
-			s.found[tp] = d
 			d.partitions.Add(1)
+			if s.found[tp] != nil {
+				s.twins[tp] = d
+			} else {
+				s.found[tp] = d
+			}
 		case deleteSuffix:
-			s.trash = append(s.trash, trash{d, d.Path + "/" + e.Name, 0})
+			s.trash = append(s.trash, trash{dir: d, path: d.Path + "/" + e.Name})
 		case futureSuffix:
-			s.futures = append(s.futures, Found{Dir: d, TP: tp, Future: true})
-			// The copy of a move that did not finish: the move starts anew.
-			s.trash = append(s.trash, trash{d, d.Path + "/" + e.Name, 0})
+			s.foundFuture(tp, &future{dir: d, path: d.Path + "/" + e.Name})
 		}
 	}
 	return nil
@@ -218,7 +238,9 @@ func (d *Dir) ID() ids.DirectoryID { return d.Meta.DirectoryID }
 // Space is the free and total space of the directory's file system in bytes.
 func (d *Dir) Space() (free, total int64, err error) { return d.fs.Space(d.Path) }
 
-// FailDir takes a directory offline: its logs refuse writes from now on.
+// FailDir takes a directory offline: nothing in it is opened or looked after any
+// more, and its owner is told to stop using the logs that are open. The
+// directories that Open itself found failing are not reported: Offline has them.
 func (s *Set) FailDir(d *Dir, err error) {
 	d.failMu.Lock()
 	first := d.failed == nil
@@ -226,7 +248,7 @@ func (s *Set) FailDir(d *Dir, err error) {
 		d.failed = fmt.Errorf("%w: %s: %w", ErrOffline, d.Path, err)
 	}
 	d.failMu.Unlock()
-	if first && s.o.OnFailure != nil {
+	if first && s.opened && s.o.OnFailure != nil {
 		go s.o.OnFailure(d.Path, d.Meta.DirectoryID, err)
 	}
 }
@@ -252,6 +274,9 @@ func (s *Set) Offline() []string {
 	}
 	return out
 }
+
+// All are the directories in the order of log.dirs, offline ones included.
+func (s *Set) All() []*Dir { return s.dirs }
 
 // DirByID finds a directory that is online.
 func (s *Set) DirByID(id ids.DirectoryID) (*Dir, bool) {

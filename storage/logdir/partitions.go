@@ -5,41 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/partlog"
 )
-
-// Found lists the partitions that lie in the directories and are not in use
-// yet, with their topic ids, for the owner to find strays.
-func (s *Set) Found() []Found {
-	s.mu.Lock()
-	out := make([]Found, 0, len(s.found))
-	for tp, d := range s.found {
-		if d.Err() == nil {
-			out = append(out, Found{Dir: d, TP: tp})
-		}
-	}
-	s.mu.Unlock()
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].TP.Topic != out[j].TP.Topic {
-			return out[i].TP.Topic < out[j].TP.Topic
-		}
-		return out[i].TP.Partition < out[j].TP.Partition
-	})
-	s.parallel(len(out), func(i int) {
-		f := &out[i]
-		id, err := partlog.ReadMetadata(f.Dir.fs, f.Dir.Path+"/"+f.TP.String())
-		if err != nil {
-			s.FailDir(f.Dir, err)
-			return
-		}
-		f.TopicID = id
-	})
-	return out
-}
 
 // Unopened are the partitions that lie in the directories and are not in use
 // yet, sorted; it touches no disk.
@@ -58,58 +28,32 @@ func (s *Set) Unopened() []ids.TopicPartition {
 	return out
 }
 
-// Emptiest is the directory with the fewest partitions, as Kafka places new
-// ones; nil when all are offline.
-func (s *Set) Emptiest() *Dir {
-	var best *Dir
-	for _, d := range s.Dirs() {
-		if best == nil || d.partitions.Load() < best.partitions.Load() {
-			best = d
-		}
-	}
-	return best
-}
-
-// OpenPartition opens the partition where it lies, or makes it in dir (nil =
-// Emptiest) without touching the disk. A directory of the same name that
-// belongs to another topic id is set aside as stray. A partition that is open
-// already is returned as it is.
+// OpenPartition opens the partition where it lies, or makes it without touching
+// the disk: where Prefer said, else in dir, else (nil) in the emptiest directory.
+// A directory of the same name that belongs to another topic id is set aside as
+// stray. A partition that is open already is returned as it is.
+//
+// dir is where the metadata has the partition. It settles which one counts of
+// two directories that a killed move left.
 func (s *Set) OpenPartition(tp ids.TopicPartition, id ids.TopicID, dir *Dir, c *partlog.Config) (*partlog.Log, *Dir, error) {
-	s.mu.Lock()
-	if e := s.logs[tp]; e != nil {
-		s.mu.Unlock()
-		return e.log, e.dir, nil
+	if log, in, ok := s.Partition(tp); ok {
+		return log, in, nil
 	}
-	lies := s.found[tp]
-	s.mu.Unlock()
-	if lies != nil {
-		dir = lies
+	lies, has, err := s.locate(tp, id, dir)
+	if err != nil {
+		return nil, nil, err
 	}
-	if dir == nil {
-		dir = s.Emptiest()
+	in := lies
+	if in == nil {
+		in = s.choose(tp, dir)
 	}
-	if dir == nil {
+	if in == nil {
 		return nil, nil, fmt.Errorf("partition %s: %w", tp, ErrOffline)
 	}
-	if err := dir.Err(); err != nil {
+	if err := in.Err(); err != nil {
 		return nil, nil, fmt.Errorf("partition %s: %w", tp, err)
 	}
-	var has ids.TopicID
-	if lies != nil {
-		var err error
-		has, err = partlog.ReadMetadata(dir.fs, dir.Path+"/"+tp.String())
-		if err != nil {
-			s.FailDir(dir, err)
-			return nil, nil, fmt.Errorf("partition %s: %w", tp, err)
-		}
-		if !has.IsZero() && !id.IsZero() && has != id {
-			if err := s.MarkStray(tp); err != nil {
-				return nil, nil, err
-			}
-			lies, has = nil, ids.TopicID{}
-		}
-	}
-	log, err := s.openIn(dir, tp, id, has, c, lies != nil)
+	log, err := s.openIn(in, tp, in.Path+"/"+tp.String(), id, has, c, lies != nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -119,19 +63,48 @@ func (s *Set) OpenPartition(tp ids.TopicPartition, id ids.TopicID, dir *Dir, c *
 		_ = log.Close(false)
 		return e.log, e.dir, nil
 	}
-	s.logs[tp] = &entry{log, dir}
+	s.logs[tp] = &entry{log, in}
 	if s.found[tp] == nil {
-		dir.partitions.Add(1)
+		in.partitions.Add(1)
 	}
 	delete(s.found, tp)
-	return log, dir, nil
+	return log, in, nil
 }
 
-func (s *Set) openIn(d *Dir, tp ids.TopicPartition, id, onDisk ids.TopicID, c *partlog.Config, lies bool) (*partlog.Log, error) {
+// locate finds where the partition lies, nil if nowhere, and the topic id there.
+func (s *Set) locate(tp ids.TopicPartition, id ids.TopicID, named *Dir) (lies *Dir, has ids.TopicID, err error) {
+	if lies, err = s.pick(tp, named); err == nil && lies == nil {
+		lies, err = s.adopt(tp, id)
+	}
+	if err != nil || lies == nil || lies.Err() != nil {
+		return lies, has, err
+	}
+	has, err = partlog.ReadMetadata(lies.fs, lies.Path+"/"+tp.String())
+	if err != nil {
+		return nil, has, s.notOpened(tp, lies, err)
+	}
+	if !has.IsZero() && !id.IsZero() && has != id {
+		return nil, ids.TopicID{}, s.MarkStray(tp)
+	}
+	return lies, has, nil
+}
+
+// openIn opens or makes a log at path. lies: it is there.
+func (s *Set) openIn(d *Dir, tp ids.TopicPartition, path string, id, onDisk ids.TopicID, c *partlog.Config, lies bool) (*partlog.Log, error) {
+	var log *partlog.Log // the hooks run on this goroutine until it is set
 	o := partlog.Options{
-		FS: d.fs, Dir: d.Path + "/" + tp.String(), TP: tp, TopicID: id, OnDisk: onDisk, Config: c, Env: s.o.Env, Full: &d.full,
+		FS: d.fs, Dir: path, TP: tp, TopicID: id, OnDisk: onDisk, Config: c, Env: s.o.Env, Room: &d.room,
 		Lowered: func() error { return s.checkpointRecovery(d) },
-		Failed:  func(err error) { s.FailDir(d, err) },
+		Failed: func(err error) {
+			if ioFailure(err) {
+				s.FailDir(d, err)
+			}
+		},
+		Woken: func() {
+			if log != nil {
+				s.awake.add(log, d)
+			}
+		},
 	}
 	d.checkpointMu.Lock()
 	_, noted := d.recovery[tp]
@@ -145,14 +118,24 @@ func (s *Set) openIn(d *Dir, tp ids.TopicPartition, id, onDisk ids.TopicID, c *p
 	if !lies && noted {
 		// The name had an owner before: its recovery point must not count for the new one.
 		if err := s.checkpointRecovery(d); err != nil {
-			return nil, err
+			return nil, s.notOpened(tp, d, err)
 		}
 	}
-	log, err := partlog.Open(o)
-	if err != nil && ioFailure(err) {
-		s.FailDir(d, err)
+	l, err := partlog.Open(o)
+	if err != nil {
+		return nil, s.notOpened(tp, d, err)
 	}
-	return log, err
+	if log = l; log.Awake() {
+		s.awake.add(log, d)
+	}
+	return log, nil
+}
+
+// Lies is the directory in which a partition was found that is not open yet, nil otherwise.
+func (s *Set) Lies(tp ids.TopicPartition) *Dir {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.found[tp]
 }
 
 // Partition returns an open partition.
@@ -182,42 +165,61 @@ func (s *Set) putAside(tp ids.TopicPartition, suffix string) error {
 	delete(s.logs, tp)
 	delete(s.found, tp)
 	delete(s.watermark, tp)
+	delete(s.preferred, tp)
 	s.mu.Unlock()
-	delay := int64(60000)
-	if e != nil {
-		d, delay = e.dir, e.log.Config().FileDeleteDelayMs
+	copyErr := s.DropFuture(tp)
+	if e == nil && d == nil {
+		return errors.Join(copyErr, fmt.Errorf("partition %s: %w", tp, ErrUnknownPartition))
 	}
-	if d == nil {
-		return fmt.Errorf("partition %s: %w", tp, ErrUnknownPartition)
+	if e != nil {
+		d = e.dir
 	}
 	d.partitions.Add(-1)
+	if err := d.Err(); err != nil {
+		return errors.Join(copyErr, fmt.Errorf("partition %s: %w", tp, err))
+	}
+	var log *partlog.Log
+	if e != nil {
+		log = e.log
+		if err := log.Close(false); err != nil {
+			return s.notOpened(tp, d, err)
+		}
+		s.awake.remove(log)
+	}
+	err := s.discard(d, tp, d.Path+"/"+tp.String(), log, suffix)
+	if err == nil {
+		if err = d.forgetCleaner(tp); err != nil {
+			err = s.notOpened(tp, d, err)
+		}
+	}
+	return errors.Join(copyErr, err)
+}
+
+// discard gives a partition's directory, which is log's if that is open, another
+// name; one with the suffix of deletion is removed when its time has come. A
+// log that has no directory only ends.
+func (s *Set) discard(d *Dir, tp ids.TopicPartition, path string, log *partlog.Log, suffix string) error {
+	delay := int64(60000)
 	to := d.Path + "/" + renamed(tp, suffix)
-	if err := errors.Join(s.moveAside(e, d, tp, to), d.forgetCleaner(tp)); err != nil {
-		s.FailDir(d, err)
-		return err
+	var err error
+	switch {
+	case log == nil:
+		err = errors.Join(d.fs.Rename(path, to), d.fs.SyncDir(d.Path))
+	case log.Made():
+		delay = log.Config().FileDeleteDelayMs
+		err = log.MoveTo(to)
+	default:
+		return log.Close(false)
+	}
+	if err != nil {
+		return s.notOpened(tp, d, err)
 	}
 	if suffix == deleteSuffix {
 		s.mu.Lock()
-		s.trash = append(s.trash, trash{d, to, s.o.Env.Clock() + delay})
+		s.trash = append(s.trash, trash{d, to, s.o.Env.Clock() + delay, log})
 		s.mu.Unlock()
 	}
 	return nil
-}
-
-func (s *Set) moveAside(e *entry, d *Dir, tp ids.TopicPartition, to string) error {
-	if e == nil {
-		if err := d.fs.Rename(d.Path+"/"+tp.String(), to); err != nil {
-			return err
-		}
-		return d.fs.SyncDir(d.Path)
-	}
-	if err := e.log.Close(false); err != nil {
-		return err
-	}
-	if !e.log.Made() {
-		return nil
-	}
-	return e.log.MoveTo(to)
 }
 
 // HighWatermark is the partition's high watermark as checkpointed, 0 if unknown.
@@ -232,6 +234,22 @@ func (s *Set) Each(f func(tp ids.TopicPartition, log *partlog.Log, dir *Dir)) {
 	for tp, e := range s.snapshot() {
 		f(tp, e.log, e.dir)
 	}
+}
+
+// everything are the open logs, copies included.
+func (s *Set) everything() []*entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*entry, 0, len(s.logs)+len(s.futures))
+	for _, e := range s.logs {
+		out = append(out, e)
+	}
+	for _, f := range s.futures {
+		if f.log != nil {
+			out = append(out, &entry{f.log, f.dir})
+		}
+	}
+	return out
 }
 
 func (s *Set) snapshot() map[ids.TopicPartition]*entry {

@@ -3,8 +3,11 @@ package logdir
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/partlog"
@@ -17,45 +20,83 @@ const (
 	restAfterMs = 30000
 	// restsPerTick bounds the syncs that one Tick spends on idle logs.
 	restsPerTick = 20
+	// When files run out, logs that were not used since the Tick before are closed, many at a time.
+	pressedAfterMs = tickMs
+	pressedPerTick = 500
 )
 
-// ioFailure tells a failing disk from damage to one partition and from misuse.
+// ioFailure tells a failing disk from damage to one partition, from misuse and
+// from what is over when somebody makes room.
 func ioFailure(err error) bool {
-	return !errors.Is(err, segment.ErrCorrupt) && !errors.Is(err, partlog.ErrClosed) && !errors.Is(err, partlog.ErrDiskFull)
+	return !errors.Is(err, segment.ErrCorrupt) && !errors.Is(err, partlog.ErrClosed) && !errors.Is(err, partlog.ErrDiskFull) &&
+		!errors.Is(err, partlog.ErrTooManyFiles) && !shortage(err)
+}
+
+// DiskError tells that an operation of the file system failed for another reason
+// than a lack of room or of file descriptors.
+func DiskError(err error) bool {
+	var p *fs.PathError
+	var l *os.LinkError
+	return (errors.As(err, &p) || errors.As(err, &l)) && ioFailure(err)
+}
+
+// shortage is what checkpoints and renames can meet beside a failing disk.
+func shortage(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // Tick does the periodic work that is due (delayed deletes, rolls and flushes by
 // time, retention, closing what is idle, watching free space) and returns the
-// time in ms when it wants to be called again. It is called by one goroutine at a time.
+// time in ms when it wants to be called again. It is called by one goroutine at
+// a time. Except for retention it looks at logs in use only.
 func (s *Set) Tick(now int64, hw HighWatermarks) (next int64) {
 	for _, d := range s.Dirs() {
 		s.watchSpace(d)
 	}
+	awake := s.awake.list()
+	idle, rests := int64(restAfterMs), restsPerTick
+	if s.pressed.Swap(false) || s.o.MaxAwake > 0 && len(awake) > s.o.MaxAwake {
+		idle, rests = pressedAfterMs, pressedPerTick
+	}
+	for _, l := range awake {
+		if l.dir.Err() != nil {
+			continue
+		}
+		err := l.log.Tick(now)
+		if err == nil && rests > 0 {
+			var rested bool
+			if rested, err = l.log.Rest(now, idle); rested {
+				rests--
+			}
+		}
+		s.awake.settle(l.log)
+		s.report(l.log.TP(), l.dir, err)
+	}
+	s.retain(now, hw)
+	s.emptyTrash(now)
+	return now + tickMs
+}
+
+// TooManyFiles says that the process could not open a file: the next Tick closes
+// what it can.
+func (s *Set) TooManyFiles() { s.pressed.Store(true) }
+
+// retain applies retention to every log that was opened, when it is due.
+func (s *Set) retain(now int64, hw HighWatermarks) {
 	s.mu.Lock()
-	retain := now-s.ticked >= s.o.RetentionIntervalMs
-	if retain {
+	due := now-s.ticked >= s.o.RetentionIntervalMs
+	if due {
 		s.ticked = now
 	}
 	s.mu.Unlock()
-	rests := 0
-	for tp, e := range s.snapshot() {
-		if e.dir.Err() != nil {
-			continue
-		}
-		err := e.log.Tick(now)
-		if err == nil && retain {
-			err = applyRetention(tp, e.log, now, hw)
-		}
-		if err == nil && rests < restsPerTick {
-			var rested bool
-			if rested, err = e.log.Rest(now, restAfterMs); rested {
-				rests++
-			}
-		}
-		s.report(tp, e.dir, err)
+	if !due {
+		return
 	}
-	s.emptyTrash(now)
-	return now + tickMs
+	for tp, e := range s.snapshot() {
+		if e.dir.Err() == nil {
+			s.report(tp, e.dir, applyRetention(tp, e.log, now, hw))
+		}
+	}
 }
 
 func applyRetention(tp ids.TopicPartition, log *partlog.Log, now int64, hw HighWatermarks) error {
@@ -69,6 +110,9 @@ func applyRetention(tp ids.TopicPartition, log *partlog.Log, now int64, hw HighW
 func (s *Set) report(tp ids.TopicPartition, d *Dir, err error) {
 	if err == nil || errors.Is(err, partlog.ErrClosed) {
 		return
+	}
+	if errors.Is(err, partlog.ErrTooManyFiles) {
+		s.TooManyFiles()
 	}
 	if ioFailure(err) {
 		s.FailDir(d, err)
@@ -92,125 +136,17 @@ func (s *Set) emptyTrash(now int64) {
 	s.trash = keep
 	s.mu.Unlock()
 	for _, t := range due {
+		if t.log != nil {
+			s.awake.remove(t.log)
+			_ = t.log.Close(false)
+		}
 		if t.dir.Err() != nil {
 			continue
 		}
-		if err := t.dir.fs.RemoveAll(t.path); err != nil {
+		if err := t.dir.fs.RemoveAll(t.path); err != nil && ioFailure(err) {
 			s.FailDir(t.dir, err)
 		}
 	}
-}
-
-// Reserve is the free space below which a directory takes no more records: 1 %
-// of the disk, at least 32 MiB and at most 1 GiB. It leaves room for what must
-// go on when clients fill the disk: indexes, checkpoints, compaction, the
-// metadata log.
-func Reserve(total int64) int64 { return min(max(total/100, 32<<20), 1<<30) }
-
-func (s *Set) watchSpace(d *Dir) {
-	free, total, err := d.Space()
-	if err != nil {
-		s.FailDir(d, err)
-		return
-	}
-	reserve := Reserve(total)
-	switch {
-	case free < reserve:
-		if !d.full.Swap(true) && s.o.Env.Warn != nil {
-			s.o.Env.Warn(ids.TopicPartition{}, "a log directory is full and takes no more records",
-				fmt.Errorf("%s: %w: %d of %d bytes are free", d.Path, partlog.ErrDiskFull, free, total))
-		}
-	case free > reserve+reserve/4:
-		d.full.Store(false)
-	}
-}
-
-// Checkpoint writes the recovery-point, log-start and replication checkpoints
-// of all directories. Partitions that were not opened keep what the files said.
-func (s *Set) Checkpoint(hw HighWatermarks) error {
-	var errs []error
-	entries := s.snapshot()
-	for _, d := range s.Dirs() {
-		err := s.checkpointRecovery(d)
-		if err == nil {
-			err = s.checkpointWatermarks(d, entries, hw)
-		}
-		if err != nil {
-			s.FailDir(d, err)
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// checkpointRecovery writes recovery points and log starts.
-func (s *Set) checkpointRecovery(d *Dir) error {
-	d.checkpointMu.Lock()
-	defer d.checkpointMu.Unlock()
-	recovery, starts := Offsets{}, Offsets{}
-	s.mu.Lock()
-	logs := make([]*partlog.Log, 0, len(s.logs))
-	for _, e := range s.logs {
-		if e.dir == d {
-			logs = append(logs, e.log)
-		}
-	}
-	for tp, in := range s.found {
-		if off, ok := d.recovery[tp]; ok && in == d {
-			recovery[tp] = off
-		}
-		if off, ok := d.starts[tp]; ok && in == d {
-			starts[tp] = off
-		}
-	}
-	s.mu.Unlock()
-	for _, l := range logs {
-		if !l.Made() {
-			continue
-		}
-		recovery[l.TP()] = l.RecoveryPoint()
-		if start := l.StartOffset(); start > l.FirstSegmentBase() {
-			starts[l.TP()] = start
-		}
-	}
-	if err := WriteOffsets(d.fs, d.Path, RecoveryFile, recovery); err != nil {
-		return err
-	}
-	d.recovery, d.starts = recovery, starts
-	return WriteOffsets(d.fs, d.Path, StartFile, starts)
-}
-
-func (s *Set) checkpointWatermarks(d *Dir, entries map[ids.TopicPartition]*entry, hw HighWatermarks) error {
-	out := Offsets{}
-	s.mu.Lock()
-	for tp, in := range s.found {
-		if off, ok := s.watermark[tp]; ok && in == d {
-			out[tp] = off
-		}
-	}
-	s.mu.Unlock()
-	for tp, e := range entries {
-		if e.dir != d || !e.log.Made() {
-			continue
-		}
-		off, ok := ids.Offset(0), false
-		if hw != nil {
-			off, ok = hw(tp)
-		}
-		if !ok {
-			off = s.HighWatermark(tp)
-		}
-		out[tp] = off
-	}
-	if err := WriteOffsets(d.fs, d.Path, ReplicationFile, out); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for tp, off := range out {
-		s.watermark[tp] = off
-	}
-	return nil
 }
 
 // parallel calls f(0) … f(n-1), Options.Parallel at a time.
@@ -233,11 +169,7 @@ func (s *Set) parallel(n int, f func(i int)) {
 // be true for every one.
 func (s *Set) Close(brokerEpoch int64, hw HighWatermarks) error {
 	s.recoverRest()
-	entries := s.snapshot()
-	list := make([]*entry, 0, len(entries))
-	for _, e := range entries {
-		list = append(list, e)
-	}
+	list := s.everything()
 	errs := make([]error, len(list), len(list)+2*len(s.dirs))
 	s.parallel(len(list), func(i int) {
 		if e := list[i]; e.dir.Err() == nil {
@@ -247,7 +179,7 @@ func (s *Set) Close(brokerEpoch int64, hw HighWatermarks) error {
 			}
 		}
 	})
-	errs = append(errs, s.Checkpoint(hw))
+	errs = append(errs, s.Save(hw))
 	for _, d := range s.Dirs() {
 		if d.dirty.Load() {
 			continue
@@ -269,6 +201,12 @@ func (s *Set) recoverRest() {
 			rest = append(rest, tp)
 		}
 	}
+	var copies []ids.TopicPartition
+	for tp, f := range s.futures {
+		if f.log == nil && !f.dir.clean && f.dir.Err() == nil {
+			copies = append(copies, tp)
+		}
+	}
 	s.mu.Unlock()
 	cfg := partlog.DefaultConfig()
 	cfg.Compact = true // the policy is unknown: do not take a gap that the cleaner left for a lost segment
@@ -284,6 +222,12 @@ func (s *Set) recoverRest() {
 			s.o.Env.Warn(rest[i], "cannot recover the partition", err)
 		}
 	})
+	s.parallel(len(copies), func(i int) {
+		dir := s.FutureDir(copies[i])
+		if _, _, err := s.OpenFuture(copies[i], ids.TopicID{}, dir, &cfg); err != nil {
+			dir.dirty.Store(true)
+		}
+	})
 }
 
 func (s *Set) foundIn(tp ids.TopicPartition) *Dir {
@@ -295,7 +239,7 @@ func (s *Set) foundIn(tp ids.TopicPartition) *Dir {
 // Abandon unlocks the directories without writing anything, as a killed
 // process would; for tests and for a node that must die at once.
 func (s *Set) Abandon() {
-	for _, e := range s.snapshot() {
+	for _, e := range s.everything() {
 		_ = e.log.Close(false)
 	}
 	s.unlock()

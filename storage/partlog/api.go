@@ -2,7 +2,6 @@ package partlog
 
 import (
 	"errors"
-	"sync/atomic"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/vfs"
@@ -67,14 +66,18 @@ type Options struct {
 	RecoveryPoint  ids.Offset // from the checkpoint, 0 if absent: everything before it is on disk
 	CleanShutdown  bool       // the directory was closed cleanly: nothing needs recovery
 
-	// Full, if not nil, says that the disk is nearly full: appends are refused with ErrDiskFull.
-	Full *atomic.Bool
+	// Room, if not nil, says whether the disk has room: without it appends are refused with ErrDiskFull.
+	Room *Room
+	// Woken, if not nil, is called when the log begins to hold files or memory, or
+	// to have work for Tick. The log's locks are held: it must return at once.
+	Woken func()
 	// Lowered, if not nil, is called when a truncation lowered the recovery point
 	// and must make the new one durable before it returns: a checkpoint that claims
 	// more than is flushed would hide a torn tail from recovery.
 	Lowered func() error
 	// Failed, if not nil, is called once, when the log's files cannot be trusted any
 	// more because of an I/O error. The log's locks are held: it must return at once.
+	// The error may be a full disk's: then it says nothing about other logs.
 	Failed func(error)
 }
 

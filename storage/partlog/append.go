@@ -48,6 +48,9 @@ func (l *Log) AppendAsLeader(batches []byte, epoch ids.LeaderEpoch, origin Origi
 			return info, err
 		}
 	}
+	if l.room.refuses(origin) { // after judge: a duplicate needs no room
+		return info, l.errf("append", ErrDiskFull)
+	}
 	v.SetBaseOffset(end)
 	v.SetLeaderEpoch(epoch)
 	h.Last, h.Base, h.Epoch = end+h.Last-h.Base, end, epoch
@@ -89,6 +92,9 @@ func (l *Log) appendRaft(buf []byte, epoch ids.LeaderEpoch, info AppendInfo, cfg
 	}
 	if len(hs) == 0 {
 		return info, l.errf("append", fmt.Errorf("%w: no batch", ErrInvalidRecord))
+	}
+	if l.room.refuses(Raft) {
+		return info, l.errf("append", ErrDiskFull)
 	}
 	info.LastOffset = next - 1
 	return info, l.store(buf, hs, &info, cfg, info.MaxTimestamp, nil)
@@ -137,6 +143,9 @@ func (l *Log) AppendAsFollower(batches []byte, epoch ids.LeaderEpoch) (AppendInf
 	if len(hs) == 0 {
 		return info, nil
 	}
+	if l.room.refuses(Coordinator) {
+		return info, l.errf("append", ErrDiskFull)
+	}
 	info.FirstOffset, info.LastOffset = hs[0].Base, next-1
 	return info, l.store(batches[:size], hs, &info, l.config.Load(), l.env.Clock(), nil)
 }
@@ -161,7 +170,7 @@ func (l *Log) store(buf []byte, hs []segment.Header, info *AppendInfo, cfg *Conf
 	defer l.mu.Unlock()
 	if err != nil {
 		if undone := new(segment.AppendError); errors.As(err, &undone) {
-			return l.errf("append", err)
+			return l.stall("append", err)
 		}
 		return l.fail("append", err)
 	}
@@ -208,9 +217,6 @@ func (l *Log) segmentFor(size int, first *segment.Header, last ids.Offset, info 
 	if err := l.usable(); err != nil {
 		return nil, err
 	}
-	if l.full != nil && l.full.Load() {
-		return nil, l.errf("append", ErrDiskFull)
-	}
 	s, err := l.ready(cfg)
 	if err != nil {
 		return nil, err
@@ -233,7 +239,7 @@ func (l *Log) ready(cfg *Config) (*segment.Segment, error) {
 	}
 	end, err := s.End(cfg.IndexIntervalBytes)
 	if err != nil {
-		return nil, l.fail("open the active segment", err)
+		return nil, l.stall("open the active segment", err)
 	}
 	if l.unverified && end != l.end {
 		return nil, l.fail("open the active segment", &segment.CorruptError{Path: s.Path(),

@@ -35,7 +35,10 @@ func (l *Log) flushTo(target ids.Offset) (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
-		return true, l.fail("flush", err)
+		// What could not be written for a lack of room or files is written by the next flush.
+		l.epochsDirty = l.epochsDirty || job.epochs != nil
+		l.namesDirty, l.txnsDirty = l.namesDirty || job.names, l.txnsDirty || len(job.txns) > 0
+		return true, l.stall("flush", err)
 	}
 	// A truncation that ran meanwhile may have lowered the end.
 	if l.generation() == job.generation {
@@ -80,7 +83,7 @@ func (l *Log) planFlush(target ids.Offset) (*flushJob, error) {
 		}
 		f, err := s.Log()
 		if err != nil {
-			return nil, l.fail("flush", err)
+			return nil, l.stall("flush", err)
 		}
 		job.files = append(job.files, f.Acquire())
 		if l.txnsDirty {
@@ -194,11 +197,11 @@ func (l *Log) rest() error {
 	for _, s := range l.segs {
 		if s.Behind {
 			if err := s.Activate(l.config.Load().IndexIntervalBytes); err != nil {
-				return l.fail("save an index", err)
+				return l.stall("save an index", err)
 			}
 		}
 		if err := saveForRest(s); err != nil {
-			return l.fail("save an index", err)
+			return l.stall("save an index", err)
 		}
 	}
 	if err := l.dropStraySnapshots(); err != nil {
@@ -267,14 +270,14 @@ func (l *Log) coolSealed() error {
 			continue
 		}
 		if err := s.Save(true, false); err != nil {
-			return l.fail("save an index", err)
+			return l.stall("save an index", err)
 		}
 		s.Cool()
 	}
 	// The active segment's index entries are written now and then, for tools that look on.
 	if s := l.active(); s != nil && s.Active {
 		if err := s.Save(false, false); err != nil {
-			return l.fail("save an index", err)
+			return l.stall("save an index", err)
 		}
 	}
 	return nil

@@ -46,9 +46,10 @@ type Log struct {
 	tp      ids.TopicPartition
 	topicID ids.TopicID
 	env     *Env
-	full    *atomic.Bool // the disk is nearly full: refuse appends; may be nil
+	room    *Room        // of the disk; may be nil
 	lowered func() error // see Options.Lowered
 	failing func(error)  // see Options.Failed
+	woken   func()       // see Options.Woken
 	config  atomic.Pointer[Config]
 	awake   atomic.Bool // holds files or memory, or has work for Tick
 
@@ -208,10 +209,22 @@ func (l *Log) fail(op string, err error) error {
 // use notes that the log is in use. Callers hold mu.
 func (l *Log) use() {
 	l.used = true
-	if !l.awake.Load() {
-		l.awake.Store(true)
+	l.wake()
+}
+
+// wake notes that the log holds something or has work for Tick. Callers hold mu.
+func (l *Log) wake() {
+	if l.awake.Load() {
+		return
+	}
+	l.awake.Store(true)
+	if l.woken != nil {
+		l.woken()
 	}
 }
+
+// Awake tells whether the log holds files or memory, or has work for Tick.
+func (l *Log) Awake() bool { return l.awake.Load() }
 
 // usable tells why the log cannot be written. Callers hold mu.
 func (l *Log) usable() error {

@@ -23,7 +23,7 @@ import (
 // Errors: of the file system, and segment.ErrCorrupt for damage below the
 // recovery point, where acknowledged data would be cut off.
 func Open(o Options) (*Log, error) {
-	l := &Log{tp: o.TP, topicID: o.TopicID, env: o.Env, full: o.Full, lowered: o.Lowered, failing: o.Failed, epochs: &epochs.History{}}
+	l := &Log{tp: o.TP, topicID: o.TopicID, env: o.Env, room: o.Room, lowered: o.Lowered, failing: o.Failed, woken: o.Woken, epochs: &epochs.History{}}
 	l.dir = segment.Dir{FS: o.FS, Path: o.Dir}
 	l.config.Store(o.Config)
 	l.start, l.end, l.recovered = o.LogStartOffset, o.LogStartOffset, o.LogStartOffset
@@ -58,7 +58,9 @@ func (l *Log) load(names []vfs.Entry, o Options) error {
 	}
 	// What a killed process left need not be on disk, whether it can be read or not.
 	l.namesDirty, l.txnsDirty = !o.CleanShutdown, !o.CleanShutdown
-	l.awake.Store(!o.CleanShutdown)
+	if !o.CleanShutdown {
+		l.wake()
+	}
 	if len(l.segs) > 0 {
 		l.start = max(l.start, l.segs[0].Base)
 		l.end = l.start

@@ -157,6 +157,9 @@ func (l *Log) locate(from, limit ids.Offset) (reading, error) {
 	l.use()
 	f, err := s.Log()
 	if err != nil {
+		if s := l.shortage(err); s != nil {
+			err = s
+		}
 		return r, l.errf("read", err)
 	}
 	if r.size, err = s.Size(); err == nil {

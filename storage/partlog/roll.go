@@ -42,7 +42,7 @@ func (l *Log) drawJitter() {
 // rollTo closes the active segment and makes one that begins at base. Callers hold wmu and mu.
 func (l *Log) rollTo(base ids.Offset, cfg *Config, now int64) (*segment.Segment, error) {
 	if err := l.materialise(); err != nil {
-		return nil, l.errf("roll", err)
+		return nil, l.stall("roll", err)
 	}
 	old := l.active()
 	if old != nil {
@@ -56,7 +56,7 @@ func (l *Log) rollTo(base ids.Offset, cfg *Config, now int64) (*segment.Segment,
 	}
 	s, err := segment.Create(&l.dir, base, now, room)
 	if err != nil {
-		return nil, l.errf("roll", err)
+		return nil, l.stall("roll", err)
 	}
 	s.Active = true
 	l.segs = append(l.segs[:len(l.segs):len(l.segs)], s)
@@ -80,13 +80,13 @@ func (l *Log) sealActive(old *segment.Segment, base ids.Offset) error {
 		l.segs = l.segs[: len(l.segs)-1 : len(l.segs)-1]
 		l.hints = nil
 		if err := segment.Remove(&l.dir, old.Base, ""); err != nil {
-			return l.fail("roll", err)
+			return l.stall("roll", err)
 		}
 		return nil
 	}
 	if l.namesDirty {
 		if err := l.syncNames(); err != nil {
-			return l.fail("roll", err)
+			return l.stall("roll", err)
 		}
 		l.namesDirty = false
 	}
@@ -94,11 +94,11 @@ func (l *Log) sealActive(old *segment.Segment, base ids.Offset) error {
 		// Compaction leaves gaps between segments, so recovery cannot tell a lost
 		// tail by one: the tail must not get lost.
 		if err := old.Save(true, true); err != nil {
-			return l.fail("roll", err)
+			return l.stall("roll", err)
 		}
 	}
 	if err := errors.Join(old.Trim(), old.Save(false, true)); err != nil {
-		return l.fail("roll", err)
+		return l.stall("roll", err)
 	}
 	old.Active = false
 	return l.takeSnapshot(base, false)
@@ -140,7 +140,7 @@ func (l *Log) discard(segs []*segment.Segment, now int64) error {
 		if err := s.MarkDeleted(); err != nil {
 			return l.fail("delete a segment", err)
 		}
-		l.awake.Store(true)
+		l.wake()
 		l.trash = append(l.trash, deletion{s.Base, now + l.config.Load().FileDeleteDelayMs})
 	}
 	l.hints = nil

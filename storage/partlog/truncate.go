@@ -104,6 +104,11 @@ func (l *Log) TruncateFullyAndStartAt(off ids.Offset) error {
 	if err := l.usable(); err != nil {
 		return err
 	}
+	if off > 0 { // nothing else would tell the offset after a restart
+		if err := l.materialise(); err != nil {
+			return l.stall("truncate", err)
+		}
+	}
 	return l.restartAt(off)
 }
 

@@ -1,0 +1,72 @@
+package partlog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+	"syscall"
+)
+
+// Room says what may still be written to a disk; the logs on it share one. What
+// a full disk refuses leaves the log as it was: nothing is lost, and the same
+// append may be tried again when there is room.
+type Room struct{ level atomic.Int32 }
+
+// RoomLevel is what may still be written.
+type RoomLevel int32
+
+const (
+	RoomForAll  RoomLevel = iota
+	RoomForFew            // records of clients are refused; coordinators, which let consumers go on and end transactions, are not
+	RoomForNone           // no append at all; truncation, deletion and reading go on
+)
+
+// Set changes the level and returns the one before.
+func (r *Room) Set(l RoomLevel) RoomLevel { return RoomLevel(r.level.Swap(int32(l))) }
+
+// Level is what may still be written.
+func (r *Room) Level() RoomLevel { return RoomLevel(r.level.Load()) }
+
+// refuses tells whether an append must not begin.
+func (r *Room) refuses(o Origin) bool {
+	switch {
+	case r == nil:
+		return false
+	case o == Client:
+		return r.Level() >= RoomForFew
+	}
+	return r.Level() >= RoomForNone
+}
+
+// ErrTooManyFiles: the process may not open more files now.
+var ErrTooManyFiles = errors.New("too many open files")
+
+// shortage gives errors that say "not now" and nothing about the disk their
+// sentinel: a full disk or quota, no file descriptor. An fsync that fails is
+// never one, whatever it says: what it should have written may be gone.
+func (l *Log) shortage(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) && (p.Op == "sync" || p.Op == "fsync" || p.Op == "fdatasync") {
+		return nil
+	}
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		if l.room != nil {
+			l.room.Set(RoomForNone)
+		}
+		return fmt.Errorf("%w: %w", ErrDiskFull, err)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return fmt.Errorf("%w: %w", ErrTooManyFiles, err)
+	}
+	return nil
+}
+
+// stall is fail for an operation that leaves the log as it was, so that a mere
+// shortage need not end it. Callers hold mu.
+func (l *Log) stall(op string, err error) error {
+	if s := l.shortage(err); s != nil {
+		return l.errf(op, s)
+	}
+	return l.fail(op, err)
+}
