@@ -69,6 +69,8 @@ func routes(p Parts) []route {
 		{apikey.DescribeCluster, describeClusterHandler(p.Cluster)},
 		{apikey.DescribeProducers, newDescribeProducers(p)},
 		{apikey.UnregisterBroker, unregisterBrokerHandler(p.Forward)},
+		{apikey.ConsumerGroupHeartbeat, newConsumerGroupHeartbeat(p.Groups)},
+		{apikey.ConsumerGroupDescribe, newConsumerGroupDescribe(p.Groups)},
 		{apikey.ListConfigResources, listConfigResourcesHandler(p.Cluster)},
 		{apikey.DescribeTopicPartitions, describeTopicPartitionsHandler(p.Cluster, p.Config)},
 		{apikey.AddRaftVoter, addRaftVoterHandler(p.Forward)},
