@@ -56,6 +56,11 @@ func (it *Iterator) Reset(v View, budget int64) error {
 	return nil
 }
 
+// Rewind goes back to the first record, without decompressing anything again.
+func (it *Iterator) Rewind() {
+	it.next, it.err, it.w = 0, nil, walker{buf: it.w.buf}
+}
+
 // Next reads the next record into r, whose Headers slice it uses again. It
 // returns false at the end or at a fault, which Err tells apart.
 func (it *Iterator) Next(r *Record) bool {
