@@ -42,14 +42,68 @@ func failure(req kmsg.Request, err *decide.Error) kmsg.Response {
 	case *kmsg.ElectLeadersResponse:
 		failElection(r, req.(*kmsg.ElectLeadersRequest), err, message)
 	default:
-		failWhole(resp, err, message)
+		failOther(req, resp, err, message)
 	}
 	return resp
+}
+
+func failOther(req kmsg.Request, resp kmsg.Response, err *decide.Error, message *string) {
+	switch r := resp.(type) {
+	case *kmsg.AlterPartitionAssignmentsResponse:
+		failReassignment(r, req.(*kmsg.AlterPartitionAssignmentsRequest), err, message)
+	case *kmsg.AlterClientQuotasResponse:
+		for _, e := range req.(*kmsg.AlterClientQuotasRequest).Entries {
+			out := kmsg.NewAlterClientQuotasResponseEntry()
+			out.ErrorCode, out.ErrorMessage = err.Code, message
+			for _, p := range e.Entity {
+				out.Entity = append(out.Entity, kmsg.AlterClientQuotasResponseEntryEntity{Type: p.Type, Name: p.Name})
+			}
+			r.Entries = append(r.Entries, out)
+		}
+	case *kmsg.AlterUserSCRAMCredentialsResponse:
+		failScram(r, req.(*kmsg.AlterUserSCRAMCredentialsRequest), err, message)
+	default:
+		failWhole(resp, err, message)
+	}
+}
+
+// failReassignment says it for the whole request and for each partition.
+func failReassignment(r *kmsg.AlterPartitionAssignmentsResponse, req *kmsg.AlterPartitionAssignmentsRequest, err *decide.Error, message *string) {
+	r.ErrorCode, r.ErrorMessage, r.AllowReplicationFactorChange = err.Code, message, true
+	for i := range req.Topics {
+		out := kmsg.NewAlterPartitionAssignmentsResponseTopic()
+		out.Topic = req.Topics[i].Topic
+		for _, p := range req.Topics[i].Partitions {
+			x := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
+			x.Partition, x.ErrorCode, x.ErrorMessage = p.Partition, err.Code, message
+			out.Partitions = append(out.Partitions, x)
+		}
+		r.Topics = append(r.Topics, out)
+	}
+}
+
+// failScram says it once a user.
+func failScram(r *kmsg.AlterUserSCRAMCredentialsResponse, req *kmsg.AlterUserSCRAMCredentialsRequest, err *decide.Error, message *string) {
+	told := map[string]bool{}
+	tell := func(user string) {
+		if !told[user] {
+			told[user] = true
+			r.Results = append(r.Results, kmsg.AlterUserSCRAMCredentialsResponseResult{User: user, ErrorCode: err.Code, ErrorMessage: message})
+		}
+	}
+	for i := range req.Deletions {
+		tell(req.Deletions[i].Name)
+	}
+	for i := range req.Upsertions {
+		tell(req.Upsertions[i].Name)
+	}
 }
 
 // failWhole sets the code that a response has of its own.
 func failWhole(resp kmsg.Response, err *decide.Error, message *string) {
 	switch r := resp.(type) {
+	case *kmsg.ListPartitionReassignmentsResponse:
+		r.ErrorCode, r.ErrorMessage = err.Code, message
 	case *kmsg.UpdateFeaturesResponse:
 		r.ErrorCode, r.ErrorMessage = err.Code, message
 	case *kmsg.BrokerRegistrationResponse:

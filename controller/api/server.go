@@ -147,14 +147,12 @@ func command[R kmsg.Request](a Active, f func(*decide.Env, R) (decide.Decision, 
 	})
 }
 
-// patience is for how long the answer to a request is waited for. Kafka bounds
-// only the requests that change things.
+// patience is for how long the answer to a request is waited for; as in Kafka,
+// not every request that names a time means it.
 func patience(body kmsg.Request) time.Duration {
-	if _, reads := body.(*kmsg.ListPartitionReassignmentsRequest); reads {
-		return active.Patient
-	}
-	if t, ok := body.(kmsg.TimeoutRequest); ok {
-		return time.Duration(t.Timeout()) * time.Millisecond
+	switch body.(type) {
+	case *kmsg.CreateTopicsRequest, *kmsg.DeleteTopicsRequest, *kmsg.CreatePartitionsRequest, *kmsg.ElectLeadersRequest, *kmsg.AlterPartitionAssignmentsRequest:
+		return time.Duration(body.(kmsg.TimeoutRequest).Timeout()) * time.Millisecond
 	}
 	return active.Patient
 }

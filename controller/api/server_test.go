@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gregorbroker/gregor/controller/active"
 	"github.com/gregorbroker/gregor/controller/decide"
@@ -17,7 +18,7 @@ import (
 // elsewhere is a controller that does not lead.
 type elsewhere struct{ asked int }
 
-func (e *elsewhere) Do(_ active.Command, reply active.Reply) {
+func (e *elsewhere) Do(_ active.Command, _ time.Duration, reply active.Reply) {
 	e.asked++
 	reply(nil, active.ErrNotController)
 }
@@ -45,6 +46,12 @@ func ask(t *testing.T, s *Server, key apikey.Key, version int16, forwarded bool)
 		r.Topics = []kmsg.CreatePartitionsRequestTopic{{Topic: "t"}}
 	case *kmsg.ElectLeadersRequest:
 		r.Topics = []kmsg.ElectLeadersRequestTopic{{Topic: "t", Partitions: []int32{0}}}
+	case *kmsg.AlterPartitionAssignmentsRequest:
+		r.Topics = []kmsg.AlterPartitionAssignmentsRequestTopic{{Topic: "t", Partitions: []kmsg.AlterPartitionAssignmentsRequestTopicPartition{{}}}}
+	case *kmsg.AlterClientQuotasRequest:
+		r.Entries = []kmsg.AlterClientQuotasRequestEntry{{}}
+	case *kmsg.AlterUserSCRAMCredentialsRequest:
+		r.Deletions = []kmsg.AlterUserSCRAMCredentialsRequestDeletion{{Name: "u"}}
 	case *kmsg.AlterConfigsRequest:
 		r.Resources = []kmsg.AlterConfigsRequestResource{{ResourceType: 2, ResourceName: "t"}}
 	case *kmsg.IncrementalAlterConfigsRequest:

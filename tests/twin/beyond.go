@@ -21,6 +21,5 @@ var beyond = []string{
 	"NoOp records are written to the metadata log only while somebody else follows it, so that an idle single node leaves its disk alone.",
 	"A property that several checks refuse is reported by all of them, a line each; Kafka stops at the first.",
 	"DescribeConfigs with documentation tells gregor's own sentences.",
-	"FetchSnapshot in an old or future epoch, or for another topic: Apache Kafka answered UNKNOWN_SERVER_ERROR to these questions as the twin test first put them, gregor NONE without partitions, or UNKNOWN_TOPIC_OR_PARTITION for the topic. Which field Kafka stumbled over is not known yet, so they are not among the questions; a snapshot itself crosses both ways (the mixed cases of make interop).",
 	"config.providers, and keys that name Java classes, are accepted as text and have no effect.",
 }
