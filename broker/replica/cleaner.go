@@ -2,6 +2,7 @@ package replica
 
 import (
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/gregorbroker/gregor/protocol/configs"
@@ -10,41 +11,66 @@ import (
 	"go.uber.org/zap"
 )
 
-// keyBytes is what Kafka counts for a key in log.cleaner.dedupe.buffer.size: a
-// 16-byte digest and an offset.
-const keyBytes = 24
+// cleaners is what the threads of the log cleaner share.
+type cleaners struct {
+	*compact.Cleaner
+	running atomic.Int32
+}
 
-// runCleaner compacts logs one after the other for as long as there is one that
-// is dirty enough, then pauses for log.cleaner.backoff.ms. It is one goroutine:
-// cleaning is bound by the disk, and what it takes from producers should stay
-// small however many logs are dirty.
+// runCleaner starts the log cleaner with its first thread, which starts the
+// others. A change of the settings acts on the cleanings that begin after it.
 func (m *Manager) runCleaner() {
+	c := &cleaners{Cleaner: &compact.Cleaner{
+		Set: m.opts.Logs, Stable: m.stable, Failed: m.uncleanable, Stopped: m.stopping, Throttle: &compact.Throttle{Pause: m.pause},
+	}}
+	c.running.Store(1)
+	m.cleanerThread(c, 0)
+}
+
+// cleanerThread compacts logs one after the other for as long as there is one
+// that is dirty enough, then pauses for log.cleaner.backoff.ms. It ends when the
+// manager does, or log.cleaner.threads was lowered. A thread that pauses costs a timer.
+func (m *Manager) cleanerThread(c *cleaners, i int32) {
 	defer m.stopped.Done()
-	c := &compact.Cleaner{Set: m.opts.Logs, Stable: m.stable, Failed: m.uncleanable, Stopped: m.stopping}
 	for {
-		c.SetMaxKeys(maxKeys(m.broker.Load()))
+		v := m.broker.Load()
+		threads := cleanerThreads(v)
+		if i > 0 && i >= threads {
+			c.running.Add(-1) // the last to be started is the first to go
+			return
+		}
+		for n := c.running.Load(); i == 0 && n < threads; n = c.running.Add(1) {
+			m.stopped.Add(1)
+			go m.cleanerThread(c, n)
+		}
+		c.SetLimits(cleanerLimits(v))
+		c.Throttle.SetRate(v.Double("log.cleaner.io.max.bytes.per.second"))
 		for !m.stopping() && c.Round(m.opts.Clock()) {
 		}
-		pause := time.NewTimer(max(time.Duration(m.broker.Load().Long("log.cleaner.backoff.ms")), 1) * time.Millisecond)
-		select {
-		case <-m.stop:
-			pause.Stop()
+		if !m.pause(max(time.Duration(v.Long("log.cleaner.backoff.ms")), 1) * time.Millisecond) {
 			return
-		case <-pause.C:
 		}
 	}
 }
+
+func cleanerThreads(v *configs.Values) int32 { return max(v.Int("log.cleaner.threads"), 1) }
 
 // cleans tells whether the configuration asks for a cleaner.
 func cleans(v *configs.Values) bool {
 	return v.Bool("log.cleaner.enable") && v.Int("log.cleaner.threads") > 0
 }
 
-// maxKeys is how many keys the cleaner may hold at a time; one at least, or it
-// could not say that a log has too many.
-func maxKeys(v *configs.Values) int {
-	n := float64(v.Long("log.cleaner.dedupe.buffer.size")) * v.Double("log.cleaner.io.buffer.load.factor") / keyBytes
-	return int(min(max(n, 1), math.MaxInt32))
+// cleanerLimits is one thread's share of the buffers. It may hold one key at
+// least, or it could not say that a log has too many; and at most what 2 GiB
+// hold, as in Kafka.
+func cleanerLimits(v *configs.Values) compact.Limits {
+	threads := int64(cleanerThreads(v))
+	slots := min(v.Long("log.cleaner.dedupe.buffer.size")/threads, math.MaxInt32) / compact.SlotBytes
+	return compact.Limits{
+		Slots:   int(slots),
+		MaxKeys: int(max(float64(slots)*v.Double("log.cleaner.io.buffer.load.factor"), 1)),
+		Buffer:  int(max(int64(v.Int("log.cleaner.io.buffer.size"))/threads/2, 1)),
+	}
 }
 
 // stable is the last stable offset of a partition whose log is in use here:

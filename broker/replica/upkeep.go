@@ -12,11 +12,12 @@ const checkpointEvery = 5 * time.Second
 
 // Start begins the upkeep of the logs: one goroutine for retention, rolls and
 // flushes by time, delayed deletes and checkpoints of all partitions, one that
-// compacts, and one that ends when it has opened what lay there at the start.
+// compacts, one that looks for damage, and one that ends when it has opened what lay there at the start.
 func (m *Manager) Start() {
-	m.stopped.Add(2)
+	m.stopped.Add(3)
 	go m.upkeep()
 	go m.openFound()
+	go m.runScrubber()
 	if cleans(m.broker.Load()) {
 		m.stopped.Add(1)
 		go m.runCleaner()

@@ -1,15 +1,18 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/gregorbroker/gregor/controller/image"
 	"github.com/gregorbroker/gregor/controller/records"
 	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/configs"
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/compact"
 	"github.com/gregorbroker/gregor/storage/logdir"
 	"github.com/gregorbroker/gregor/storage/partlog"
 	"go.uber.org/zap"
@@ -89,9 +92,39 @@ func TestCleanerIsOffWhenToldSo(t *testing.T) {
 		}
 	}
 	v, _ := configs.Resolve(map[string]string{"node.id": "1", "process.roles": "broker"})
-	if !cleans(v) || maxKeys(v) != 5033164 {
-		t.Error("defaults", cleans(v), maxKeys(v))
+	if want := (compact.Limits{MaxKeys: 5033164, Slots: 5592405, Buffer: 262144}); !cleans(v) || cleanerLimits(v) != want {
+		t.Error("defaults", cleans(v), cleanerLimits(v))
 	}
+	v, _ = configs.Resolve(map[string]string{"node.id": "1", "process.roles": "broker", "log.cleaner.threads": "4",
+		"log.cleaner.dedupe.buffer.size": "2400", "log.cleaner.io.buffer.load.factor": "0.5", "log.cleaner.io.buffer.size": "8000"})
+	if want := (compact.Limits{MaxKeys: 12, Slots: 25, Buffer: 1000}); cleanerLimits(v) != want {
+		t.Error("a thread's share", cleanerLimits(v))
+	}
+}
+
+// log.cleaner.threads acts at once, up and down.
+func TestCleanerThreads(t *testing.T) {
+	w := newWorld(t)
+	set := func(threads string) {
+		t.Helper()
+		v, err := configs.Resolve(map[string]string{"node.id": "1", "process.roles": "broker", "controller.listener.names": "C",
+			"log.cleaner.backoff.ms": "1", "log.cleaner.threads": threads})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.m.SetBroker(v)
+	}
+	c := &cleaners{Cleaner: &compact.Cleaner{Set: w.logs, Stable: w.m.stable, Stopped: w.m.stopping, Throttle: &compact.Throttle{Pause: w.m.pause}}}
+	set("1")
+	c.running.Store(1)
+	w.m.stopped.Add(1)
+	go w.m.cleanerThread(c, 0)
+	for _, n := range []int32{3, 1, 2} {
+		for set(fmt.Sprint(n)); c.running.Load() != n; {
+			runtime.Gosched()
+		}
+	}
+	w.m.Close()
 }
 
 // Logs that nobody asks for after a restart are opened by and by, so that
@@ -161,4 +194,33 @@ func (s partitionSink) Write(_ zapcore.Entry, fields []zapcore.Field) error {
 		}
 	}
 	return nil
+}
+
+// Scrubbing reaches every partition's sealed segments, at its pace, and ends
+// when the manager stops; damage is told of and changes nothing else.
+func TestScrubAll(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"a", "b"} {
+		w.create(name, 1, 1, 1)
+		w.apply(compactedConfig(name)...)
+		for i := range 40 {
+			w.m.Append(tp(name, 0), keyed(fmt.Sprint(i), string(make([]byte, 100))), all, func(AppendResult) {})
+		}
+	}
+	f, err := w.fs.OpenFile("/data/b-0/00000000000000000000.log", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte{0xff}, 100); err != nil {
+		t.Fatal(err)
+	}
+	w.m.scrubAll(func(time.Duration) bool { return true })
+	for name, want := range map[string]int{"a": 0, "b": 1} {
+		if log, _, _ := w.logs.Partition(tp(name, 0)); log.Damages() != want || log.Err() != nil {
+			t.Errorf("%s: %d damaged places, %v", name, log.Damages(), log.Err())
+		}
+	}
+	if _, err := w.m.Read(tp("b", 0), ReadOptions{MaxBytes: 1000, MinOneBatch: true, CurrentEpoch: ids.NoEpoch, LastFetchedEpoch: ids.NoEpoch}); !errors.Is(err, partlog.ErrCorrupt) {
+		t.Errorf("read: %v", err)
+	}
 }

@@ -3,6 +3,7 @@ package compact
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"runtime/debug"
 	"sync"
 	"syscall"
@@ -18,8 +19,10 @@ type Cleaner struct {
 	Set *logdir.Set
 	// Stable tells a partition's last stable offset, if this broker knows it.
 	Stable logdir.HighWatermarks
-	// MaxKeys bounds the key map (log.cleaner.dedupe.buffer.size counts 24 bytes a key).
-	MaxKeys int
+	// Limits are those of one cleaning.
+	Limits Limits
+	// Throttle is shared by all; may be nil.
+	Throttle *Throttle
 	// Failed is told of a log that cannot be cleaned; it is left alone from then on. May be nil.
 	Failed func(tp ids.TopicPartition, err error)
 	// Stopped is asked before every batch; once it is true a cleaning gives up
@@ -32,11 +35,14 @@ type Cleaner struct {
 	busy map[ids.TopicPartition]*partlog.Log
 }
 
-// SetMaxKeys changes the bound of the key map for cleanings that begin later.
-func (c *Cleaner) SetMaxKeys(n int) {
+// Limits bound what one cleaning takes; see Options.
+type Limits struct{ MaxKeys, Slots, Buffer int }
+
+// SetLimits changes them for cleanings that begin later.
+func (c *Cleaner) SetLimits(l Limits) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.MaxKeys = n
+	c.Limits = l
 }
 
 type candidate struct {
@@ -49,7 +55,7 @@ type candidate struct {
 
 // Round cleans the dirtiest log that is due (min.cleanable.dirty.ratio, or
 // max.compaction.lag.ms passed) and tells whether there was one. A log that
-// fails never stops the others.
+// fails never stops the others, unless its disk does.
 func (c *Cleaner) Round(now int64) bool {
 	best, ok := c.take(now)
 	if !ok {
@@ -62,17 +68,30 @@ func (c *Cleaner) Round(now int64) bool {
 		c.mu.Unlock()
 		return err == nil
 	}
+	if brokenDisk(err) {
+		c.Set.FailDir(best.dir, err) // nothing of the directory is looked at again
+		return true
+	}
 	if c.Failed != nil {
 		c.Failed(best.tp, err)
 	}
 	return true
 }
 
+// brokenDisk tells what a disk answers from what lies in a log: bytes that are
+// damaged concern one partition, a disk that cannot be read or written all of
+// its directory.
+func brokenDisk(err error) bool {
+	var p *fs.PathError
+	return errors.Is(err, partlog.ErrFailed) || errors.As(err, &p)
+}
+
 // passing tells errors that are no fault of the log: it was truncated, closed
 // or deleted meanwhile, or the disk is full, which deletes will change.
 func passing(err error) bool {
 	return err == nil || errors.Is(err, ErrStopped) || errors.Is(err, partlog.ErrChanged) || errors.Is(err, partlog.ErrClosed) ||
-		errors.Is(err, syscall.ENOSPC)
+		errors.Is(err, partlog.ErrDiskFull) || errors.Is(err, partlog.ErrTooManyFiles) ||
+		errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // guarded turns a panic into an error: one log, whatever lies in it, must not
@@ -135,9 +154,10 @@ func (c *Cleaner) firstDirty(tp ids.TopicPartition, log *partlog.Log, dir *logdi
 func (c *Cleaner) clean(cand candidate, now int64) error {
 	stable, _ := c.Stable(cand.tp)
 	c.mu.Lock()
-	keys := c.MaxKeys
+	limits := c.Limits
 	c.mu.Unlock()
-	st, err := Clean(cand.log, Options{FirstDirty: cand.first, Stable: stable, Now: now, MaxKeys: keys, Stopped: c.Stopped})
+	st, err := Clean(cand.log, Options{FirstDirty: cand.first, Stable: stable, Now: now, Stopped: c.Stopped,
+		MaxKeys: limits.MaxKeys, Slots: limits.Slots, Buffer: limits.Buffer, Throttle: c.Throttle})
 	if err != nil {
 		return err
 	}

@@ -19,12 +19,12 @@
 //   - the last batch of a producer stays, without records if need be, so that its
 //     sequence is not forgotten; so does the last batch of the cleaned range.
 //
-// What holds: the map's keys are 16-byte digests of a cryptographic hash, as
-// Kafka's are: two keys that collide would lose data, and do not.
+// Nothing is allocated a record: one iterator, one map and a few buffers serve a
+// whole cleaning, a batch that loses nothing is copied as it lies, and what is
+// kept goes to the file a buffer at a time.
 package compact
 
 import (
-	"crypto/md5"
 	"errors"
 	"fmt"
 	"io"
@@ -49,7 +49,11 @@ type Options struct {
 	FirstDirty ids.Offset // end of the last cleaning, from the cleaner checkpoint
 	Stable     ids.Offset // last stable offset: nothing at or above is touched
 	Now        int64      // ms
-	MaxKeys    int        // bound of the key map, about 50 bytes a key
+	MaxKeys    int        // bound of the key map, 0 = none
+	Slots      int        // of the key map, SlotBytes each: where it stops growing
+	// Buffer is how much is read and written at once; 0 = 1 MiB. A larger batch is taken whole.
+	Buffer   int
+	Throttle *Throttle // may be nil
 	// Stopped is asked before every batch, see Cleaner; may be nil.
 	Stopped func() bool
 }
@@ -91,17 +95,24 @@ func cleanable(sealed partlog.Sealed, o Options, cfg *partlog.Config) []partlog.
 	return sealed.Segments
 }
 
-type digest [md5.Size]byte
-
 type cleaner struct {
 	l     *partlog.Log
 	o     Options
 	cfg   *partlog.Config
-	keys  map[digest]ids.Offset
-	end   ids.Offset           // the map covers [FirstDirty, end)
-	last  map[int64]ids.Offset // producer → last offset of its newest batch
+	keys  *keyMap
+	end   ids.Offset                       // the map covers [FirstDirty, end)
+	last  map[int64]partlog.LastOfProducer // must stay, for sequences and epochs
 	txns  transactions
 	stats Stats
+
+	// used again from batch to batch
+	it                       batch.Iterator
+	record                   batch.Record
+	stays                    []uint64 // a bit for every record of the batch in hand
+	one, body, packed, batch []byte
+	in                       []byte
+	out                      []byte // kept batches that are not in the file yet
+	heads                    []segment.Header
 }
 
 // Clean cleans a log once. The caller runs one cleaning of a log at a time.
@@ -113,13 +124,16 @@ func Clean(l *partlog.Log, o Options) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	c := &cleaner{l: l, o: o, cfg: l.Config(), keys: map[digest]ids.Offset{}, end: o.FirstDirty}
+	c := &cleaner{l: l, o: o, cfg: l.Config(), end: o.FirstDirty}
+	if c.o.Buffer <= 0 {
+		c.o.Buffer = 1 << 20
+	}
 	c.stats.FirstDirty = o.FirstDirty
 	segs := cleanable(sealed, o, c.cfg)
 	if len(segs) == 0 || segs[len(segs)-1].Next <= o.FirstDirty {
 		return c.stats, nil
 	}
-	if err := c.producers(); err != nil {
+	if c.last, err = l.LastOfProducers(); err != nil {
 		return c.stats, err
 	}
 	// A marker may lie behind the last sealed segment: the index of the whole log counts.
@@ -127,11 +141,12 @@ func Clean(l *partlog.Log, o Options) (Stats, error) {
 	if err != nil {
 		return c.stats, err
 	}
-	c.txns.aborted = aborted
+	c.txns = newTransactions(aborted)
+	c.keys = newKeyMap(o.Slots, o.MaxKeys)
 	if err := c.buildMap(segs); err != nil {
 		return c.stats, err
 	}
-	c.txns = transactions{aborted: aborted}
+	c.txns = newTransactions(aborted)
 	for len(segs) > 0 && segs[0].Base < c.end {
 		n := group(segs, c.cfg, c.end)
 		if err := c.rewrite(sealed, segs[:n]); err != nil {
@@ -141,12 +156,6 @@ func Clean(l *partlog.Log, o Options) (Stats, error) {
 	}
 	c.stats.FirstDirty = c.end
 	return c.stats, nil
-}
-
-func (c *cleaner) producers() error {
-	ps, err := c.l.LastProducerOffsets()
-	c.last = ps
-	return err
 }
 
 // group counts the segments that fit into one together.
@@ -171,13 +180,15 @@ func (c *cleaner) each(base ids.Offset, f func(h *segment.Header, v batch.View) 
 	if err != nil {
 		return err
 	}
-	r := segment.NewReader(file, 0, size, nil)
+	r := segment.NewReader(file, 0, size, c.in)
+	r.Ahead = c.o.Buffer
+	defer func() { c.in = r.Buffer() }()
 	for {
 		h, v, _, err := r.Next()
 		if err == io.EOF {
 			return nil
 		}
-		if c.o.Stopped != nil && c.o.Stopped() {
+		if c.o.Stopped != nil && c.o.Stopped() || !c.o.Throttle.take(h.Size) {
 			return ErrStopped
 		}
 		if err == nil {
@@ -213,31 +224,33 @@ func (c *cleaner) buildMap(segs []partlog.SealedSegment) error {
 }
 
 func (c *cleaner) mapBatch(h *segment.Header, v batch.View) error {
-	discard := c.txns.see(h, v)
+	discard := c.txns.see(h)
 	if h.Last < c.o.FirstDirty {
 		return nil
 	}
 	if !h.Control() && !discard {
-		if c.o.MaxKeys > 0 && len(c.keys)+int(h.Count) > c.o.MaxKeys {
-			return errFull
-		}
-		it, err := v.Iterate(budget)
-		if err != nil {
-			return err
-		}
-		defer it.Release()
-		var r batch.Record
-		for it.Next(&r) {
-			if r.Key != nil && r.Offset >= c.o.FirstDirty {
-				c.keys[md5.Sum(r.Key)] = r.Offset
-			}
-		}
-		if err := it.Err(); err != nil {
+		if err := c.mapRecords(v); err != nil {
 			return err
 		}
 	}
 	c.end = h.Next()
 	return nil
+}
+
+// mapRecords may stop in the middle of a batch: a key that is known from a
+// record at or behind the end only lets older records go that it outdates.
+func (c *cleaner) mapRecords(v batch.View) error {
+	if err := c.it.Reset(v, budget); err != nil {
+		return err
+	}
+	defer c.it.Release()
+	r := &c.record
+	for c.it.Next(r) {
+		if r.Key != nil && r.Offset >= c.o.FirstDirty && !c.keys.put(r.Key, r.Offset) {
+			return errFull
+		}
+	}
+	return c.it.Err()
 }
 
 // rewrite cleans a group of segments into one.
@@ -250,22 +263,30 @@ func (c *cleaner) rewrite(sealed partlog.Sealed, segs []partlog.SealedSegment) e
 	}
 	defer out.Cool()
 	old := make([]ids.Offset, len(segs))
+	c.out, c.heads = c.out[:0], c.heads[:0]
 	for i, s := range segs {
 		old[i] = s.Base
-		if err := c.each(s.Base, func(h *segment.Header, v batch.View) error { return c.write(out, h, v) }); err != nil {
-			return errors.Join(err, segment.Remove(dir, base, ""))
+		if err = c.each(s.Base, func(h *segment.Header, v batch.View) error { return c.write(out, h, v) }); err != nil {
+			break
 		}
 		c.stats.BytesRead += s.Size
 	}
-	if err := errors.Join(out.Save(true, true), out.SyncTxns()); err != nil {
-		return err
+	if err == nil {
+		err = c.flush(out)
+	}
+	if err == nil {
+		err = errors.Join(out.Save(true, true), out.SyncTxns())
+	}
+	if err != nil {
+		return errors.Join(err, segment.Remove(dir, base, ""))
 	}
 	return c.l.Replace(sealed, base, old)
 }
 
-// write appends what is left of a batch.
+// write keeps what is left of a batch.
 func (c *cleaner) write(out *segment.Segment, h *segment.Header, v batch.View) error {
 	c.stats.RecordsRead += int64(h.Count)
+	gone := h.Control() && h.Transactional() && !c.txns.met[h.ProducerID]
 	kept, err := c.filter(h, v)
 	if err != nil || kept == nil {
 		return err
@@ -274,14 +295,35 @@ func (c *cleaner) write(out *segment.Segment, h *segment.Header, v batch.View) e
 	if reason != "" {
 		return fmt.Errorf("partition %s: cleaned batch %d: %s", c.l.TP(), h.Base, reason)
 	}
-	if err := out.Append(kept); err != nil {
-		return err
+	if len(c.out)+len(kept) > c.o.Buffer {
+		if err := c.flush(out); err != nil {
+			return err
+		}
 	}
-	out.Added(&nh, c.cfg.IndexIntervalBytes)
+	c.out, c.heads = append(c.out, kept...), append(c.heads, nh)
 	c.stats.BytesWritten += int64(len(kept))
 	c.stats.Records += int64(nh.Count)
-	if t, ok := c.txns.abortedAt(h); ok {
+	// A marker that only waits for its time has no records left to tell readers about.
+	if t, ok := c.txns.abortedAt(h); ok && !gone {
 		return out.AddTxn(t)
 	}
+	return nil
+}
+
+// flush writes the batches that were kept since the last one.
+func (c *cleaner) flush(out *segment.Segment) error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	if !c.o.Throttle.take(len(c.out)) {
+		return ErrStopped
+	}
+	if err := out.Append(c.out); err != nil {
+		return err
+	}
+	for i := range c.heads {
+		out.Added(&c.heads[i], c.cfg.IndexIntervalBytes)
+	}
+	c.out, c.heads = c.out[:0], c.heads[:0]
 	return nil
 }

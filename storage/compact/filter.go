@@ -1,7 +1,6 @@
 package compact
 
 import (
-	"crypto/md5"
 	"encoding/binary"
 	"hash/crc32"
 
@@ -10,73 +9,10 @@ import (
 	"github.com/gregorbroker/gregor/storage/segment"
 )
 
-// transactions follows the transactions while batches are read in order.
-type transactions struct {
-	aborted []segment.AbortedTxn // by marker
-	next    int
-	open    map[int64]openTxn
-}
-
-type openTxn struct {
-	aborted bool
-	batches bool // batches of it were met
-}
-
-// see takes a batch into account. For data it tells whether the batch belongs
-// to an aborted transaction; for a marker, whether nothing of its transaction
-// is left.
-func (t *transactions) see(h *segment.Header, v batch.View) bool {
-	if !h.Transactional() {
-		return false
-	}
-	if t.open == nil {
-		t.open = map[int64]openTxn{}
-	}
-	if h.Control() {
-		met := t.open[h.ProducerID].batches
-		delete(t.open, h.ProducerID)
-		return !met
-	}
-	o, ok := t.open[h.ProducerID]
-	if !ok {
-		o.aborted = t.isAborted(h)
-	}
-	o.batches = true
-	t.open[h.ProducerID] = o
-	return o.aborted
-}
-
-// isAborted looks for the aborted transaction that the batch lies in. Those
-// whose marker is behind it are not needed again.
-func (t *transactions) isAborted(h *segment.Header) bool {
-	for t.next < len(t.aborted) && t.aborted[t.next].Last < h.Base {
-		t.next++
-	}
-	for _, a := range t.aborted[t.next:] {
-		if a.ProducerID == h.ProducerID && a.First <= h.Base && h.Base < a.Last {
-			return true
-		}
-	}
-	return false
-}
-
-// abortedAt returns the index entry whose marker the batch is.
-func (t *transactions) abortedAt(h *segment.Header) (segment.AbortedTxn, bool) {
-	if !h.Control() || !h.Transactional() {
-		return segment.AbortedTxn{}, false
-	}
-	for i := range t.aborted {
-		if a := t.aborted[i]; a.Last == h.Base && a.ProducerID == h.ProducerID {
-			return a, true
-		}
-	}
-	return segment.AbortedTxn{}, false
-}
-
 // filter returns what is to be kept of a batch: the batch itself, a smaller
-// one, one without records, or nil.
+// one, one without records, or nil. It is valid until the next call.
 func (c *cleaner) filter(h *segment.Header, v batch.View) ([]byte, error) {
-	discard := c.txns.see(h, v)
+	discard := c.txns.see(h)
 	horizon := int64(-1)
 	if v.HasDeleteHorizon() {
 		horizon = v.BaseTimestamp()
@@ -85,16 +21,17 @@ func (c *cleaner) filter(h *segment.Header, v batch.View) ([]byte, error) {
 	if h.Control() {
 		discard = discard && horizon >= 0 && horizon <= c.o.Now
 	}
-	must := h.ProducerID >= 0 && c.last[h.ProducerID] == h.Last || h.Next() == c.end
+	must := h.Next() == c.end || h.ProducerID >= 0 && c.last[h.ProducerID].Is(h)
 	if h.Count == 0 || discard {
 		if must {
-			return c.encode(h, v, nil, 0, h.MaxTimestamp, horizon), nil
+			return c.encode(h, v, nil, 0, batch.NoTimestamp, h.MaxTimestamp), nil
 		}
 		return nil, nil
 	}
 	if h.Base >= c.end {
 		return v, nil
 	}
+	defer c.it.Release()
 	f, err := c.sift(h, v, horizon)
 	if err != nil {
 		return nil, err
@@ -111,31 +48,38 @@ func (c *cleaner) filter(h *segment.Header, v batch.View) ([]byte, error) {
 	return c.pack(h, v, f, horizon)
 }
 
-// sifted is the records that stay.
+// sifted says which records stay; the bits are in cleaner.stays.
 type sifted struct {
-	records    []batch.Record
-	count      int32
-	tombstones bool
-	newest     int64
+	count         int32
+	tombstones    bool
+	first, newest int64 // timestamps of the first one and the largest
 }
 
+// sift walks the records and leaves the iterator, for pack, in front of them.
 func (c *cleaner) sift(h *segment.Header, v batch.View, horizon int64) (sifted, error) {
 	f := sifted{newest: batch.NoTimestamp}
-	recs, err := v.Records(nil, budget)
-	if err != nil {
+	if err := c.it.Reset(v, budget); err != nil {
 		return f, err
 	}
-	for i := range recs {
-		r := &recs[i]
+	c.stays = c.stays[:0]
+	r := &c.record
+	for i := 0; c.it.Next(r); i++ {
+		if i%64 == 0 {
+			c.stays = append(c.stays, 0)
+		}
 		if !h.Control() && !c.keeps(r, horizon) {
 			continue
 		}
-		f.records = append(f.records, *r)
+		c.stays[i/64] |= 1 << (i % 64)
+		if f.count++; f.count == 1 {
+			f.first = r.Timestamp
+		}
 		f.tombstones = f.tombstones || r.Value == nil && !h.Control()
 		f.newest = max(f.newest, r.Timestamp)
 	}
-	f.count = int32(len(f.records))
-	return f, nil
+	err := c.it.Err()
+	c.it.Rewind()
+	return f, err
 }
 
 func (c *cleaner) keeps(r *batch.Record, horizon int64) bool {
@@ -145,35 +89,49 @@ func (c *cleaner) keeps(r *batch.Record, horizon int64) bool {
 	if r.Key == nil {
 		return false // written before the topic was compacted
 	}
-	if newest, ok := c.keys[md5.Sum(r.Key)]; ok && newest > r.Offset {
+	if c.keys.get(r.Key) > r.Offset {
 		return false
 	}
 	return r.Value != nil || horizon < 0 || c.o.Now < horizon
 }
 
-// pack encodes the records that stay.
+// pack encodes the records that stay. The base timestamp becomes that of the
+// first of them, or the time of the tombstones' end.
 func (c *cleaner) pack(h *segment.Header, v batch.View, f sifted, horizon int64) ([]byte, error) {
-	base := v.BaseTimestamp()
+	if f.count == 0 {
+		return c.encode(h, v, nil, 0, batch.NoTimestamp, h.MaxTimestamp), nil
+	}
+	base := f.first
 	if horizon >= 0 {
 		base = horizon
 	}
-	var body, one []byte
-	for i := range f.records {
-		one = encodeRecord(one[:0], &f.records[i], base, h.Base)
-		body = append(binary.AppendVarint(body, int64(len(one))), one...)
+	body := c.body[:0]
+	r := &c.record
+	for i := 0; c.it.Next(r); i++ {
+		if c.stays[i/64]&(1<<(i%64)) == 0 {
+			continue
+		}
+		c.one = encodeRecord(c.one[:0], r, base, h.Base)
+		body = append(binary.AppendVarint(body, int64(len(c.one))), c.one...)
 	}
-	newest := f.newest
-	if f.count == 0 || v.TimestampType() == batch.LogAppendTime {
-		newest = h.MaxTimestamp
+	if c.body = body; c.it.Err() != nil {
+		return nil, c.it.Err()
 	}
-	if f.count > 0 && v.Codec() != batch.None {
-		packed, err := batch.Compress(nil, v.Codec(), batch.DefaultLevel, body)
+	if v.TimestampType() == batch.LogAppendTime {
+		f.newest = h.MaxTimestamp
+	}
+	if v.Codec() != batch.None {
+		packed, err := batch.Compress(c.packed[:0], v.Codec(), batch.DefaultLevel, body)
 		if err != nil {
 			return nil, err
 		}
-		body = packed
+		c.packed, body = packed, packed
 	}
-	return c.encode(h, v, body, f.count, newest, horizon), nil
+	out := c.encode(h, v, body, f.count, base, f.newest)
+	if horizon >= 0 {
+		setHorizonBit(out)
+	}
+	return out, nil
 }
 
 func encodeRecord(dst []byte, r *batch.Record, baseTimestamp int64, base ids.Offset) []byte {
@@ -201,22 +159,31 @@ func appendSpan(dst, b []byte) []byte {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // encode makes a batch with the old one's header: base and last offset,
-// producer and epoch stay, so that neither offsets nor sequences run back.
-// A batch without records has no codec.
-func (c *cleaner) encode(h *segment.Header, v batch.View, body []byte, count int32, newest, horizon int64) []byte {
-	out := append(append(make([]byte, 0, batch.HeaderSize+len(body)), v[:batch.HeaderSize]...), body...)
-	binary.BigEndian.PutUint32(out[8:], uint32(len(out)-batch.LogOverhead))
+// producer and epoch stay, so that neither offsets nor sequences run back. A
+// batch without records has no codec and no time of its tombstones' end.
+func (c *cleaner) encode(h *segment.Header, v batch.View, body []byte, count int32, base, newest int64) []byte {
+	out := append(append(c.batch[:0], v[:batch.HeaderSize]...), body...)
+	c.batch = out
 	attributes := uint16(h.Attributes)
 	if count == 0 {
-		attributes &^= 7
+		attributes &^= 7 | horizonBit
 	}
-	if horizon >= 0 {
-		attributes |= 1 << 6
-		binary.BigEndian.PutUint64(out[27:], uint64(horizon))
-	}
+	binary.BigEndian.PutUint32(out[8:], uint32(len(out)-batch.LogOverhead))
 	binary.BigEndian.PutUint16(out[21:], attributes)
+	binary.BigEndian.PutUint64(out[27:], uint64(base))
 	binary.BigEndian.PutUint64(out[35:], uint64(newest))
 	binary.BigEndian.PutUint32(out[57:], uint32(count))
-	binary.BigEndian.PutUint32(out[17:], crc32.Checksum(out[21:], castagnoli))
+	setCRC(out)
 	return out
 }
+
+// horizonBit says that the base timestamp is the time at which the batch's
+// tombstones, or the marker in it, may go (KIP-534).
+const horizonBit = 1 << 6
+
+func setHorizonBit(out []byte) {
+	out[22] |= horizonBit
+	setCRC(out)
+}
+
+func setCRC(out []byte) { binary.BigEndian.PutUint32(out[17:], crc32.Checksum(out[21:], castagnoli)) }

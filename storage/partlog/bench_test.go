@@ -110,3 +110,36 @@ func BenchmarkReadTail(b *testing.B) {
 		s.Release()
 	}
 }
+
+// BenchmarkReadVerified is a consumer that reads a log from the beginning which
+// another process wrote: every byte is verified, once. The floor beside it is the
+// same without: what BenchmarkReadSequential does, and reading a pipe full.
+func BenchmarkReadVerified(b *testing.B) {
+	l := benchLog(b)
+	buf := makeBatch(16, testNow, 1000, 1, batch.Options{})
+	for range 10000 {
+		v := append(batch.View(nil), buf...)
+		v.SetBaseOffset(0)
+		if _, err := l.AppendAsLeader(v, 1, Client, testNow); err != nil {
+			b.Fatal(err)
+		}
+	}
+	end, o := l.EndOffset(), testOptions(vfs.OS, quietEnv(), l.Config())
+	if err := l.Close(true); err != nil {
+		b.Fatal(err)
+	}
+	o.Dir, o.CleanShutdown, o.RecoveryPoint = l.Dir(), true, end
+	b.SetBytes(int64(10000 * len(buf)))
+	for b.Loop() {
+		again := mustOpen(b, o)
+		for from := ids.Offset(0); from < end; {
+			s, err := again.Read(from, 1<<20, end, true)
+			if err != nil {
+				b.Fatal(err)
+			}
+			from += ids.Offset(s.Len / len(buf) * 16)
+			s.Release()
+		}
+		_ = again.Close(false)
+	}
+}

@@ -72,6 +72,7 @@ type Log struct {
 	failed                error            // set once; nothing is written any more
 	jitter                int64            // ms by which this segment rolls earlier
 	truncations           int64            // counted, so that a flush notices one
+	damages               []damage         // that were told of
 
 	made        bool // the directory exists
 	idKnown     bool // partition.metadata holds topicID

@@ -20,14 +20,14 @@ func (l *Log) OffsetForTimestamp(ts int64) (found TimestampOffset, ok bool, err 
 		}
 		m, err := l.maxTimestamp(s, interval)
 		if err != nil {
-			return found, false, l.errf("search by time", err)
+			return found, false, l.diskErr("search by time", err)
 		}
 		if m.Timestamp < ts {
 			continue
 		}
 		found, ok, err = l.searchSegment(s, ts, interval)
 		if err != nil {
-			return found, false, l.errf("search by time", err)
+			return found, false, l.diskErr("search by time", err)
 		}
 		if ok {
 			return found, true, nil
@@ -76,6 +76,9 @@ func (l *Log) searchSegment(s *segment.Segment, ts int64, interval int32) (found
 		if h.MaxTimestamp < ts {
 			continue
 		}
+		if err := l.verifyLocked(s, pos, at+int64(h.Size)); err != nil {
+			return found, false, err
+		}
 		if found, ok, err = searchBatch(f, &h, at, func(r *batch.Record) bool { return r.Timestamp >= ts && r.Offset >= l.start }); ok || err != nil {
 			return found, ok, err
 		}
@@ -88,7 +91,11 @@ func searchBatch(f *segment.File, h *segment.Header, at int64, match func(*batch
 	if _, err := f.ReadAt(v, at); err != nil {
 		return TimestampOffset{}, false, err
 	}
-	it, err := v.Iterate(decompressBudget)
+	err := v.VerifyCRC()
+	var it *batch.Iterator
+	if err == nil {
+		it, err = v.Iterate(decompressBudget)
+	}
 	if err != nil {
 		return TimestampOffset{}, false, &segment.CorruptError{Path: f.Name(), Pos: at, Reason: err.Error()}
 	}
@@ -115,7 +122,7 @@ func (l *Log) MaxTimestampOffset() (found TimestampOffset, ok bool, err error) {
 	for _, s := range l.segs {
 		m, err := l.maxTimestamp(s, interval)
 		if err != nil {
-			return found, false, l.errf("largest timestamp", err)
+			return found, false, l.diskErr("largest timestamp", err)
 		}
 		if m.Timestamp > top.Timestamp && m.Offset >= l.start {
 			best, top = s, m
@@ -125,14 +132,16 @@ func (l *Log) MaxTimestampOffset() (found TimestampOffset, ok bool, err error) {
 		return found, false, nil
 	}
 	h, at, ok, err := best.Position(top.Offset, interval)
-	if err != nil || !ok {
-		return found, false, err
+	if err == nil && ok {
+		var f *segment.File
+		if f, err = best.Log(); err == nil {
+			found, ok, err = searchBatch(f, &h, at, func(r *batch.Record) bool { return r.Timestamp >= top.Timestamp })
+		}
 	}
-	f, err := best.Log()
 	if err != nil {
-		return found, false, l.errf("largest timestamp", err)
+		return found, false, l.diskErr("largest timestamp", err)
 	}
-	return searchBatch(f, &h, at, func(r *batch.Record) bool { return r.Timestamp >= top.Timestamp })
+	return found, ok, nil
 }
 
 // AssignEpochStart notes that a new leader epoch begins at start, the log end

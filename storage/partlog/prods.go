@@ -54,7 +54,7 @@ func (l *Log) judge(b *producers.Batch, origin Origin, info *AppendInfo) (duplic
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.loadProducers(); err != nil {
-		return false, l.fail("load the producer state", err)
+		return false, l.stall("load the producer state", err)
 	}
 	if origin == Client {
 		if first, last, ts, ok := l.prods.Duplicate(b); ok {
@@ -169,6 +169,9 @@ func (l *Log) replaySegment(s *segment.Segment, from ids.Offset) error {
 	if err != nil {
 		return err
 	}
+	if err := l.verifyLocked(s, pos, l.sizeOf(s)); err != nil && !misled(err) {
+		return err // damage was told of; the state needs headers, and of markers the record
+	}
 	sc := segment.NewScanner(f, pos, l.sizeOf(s))
 	defer sc.Close()
 	for {
@@ -207,10 +210,10 @@ func (l *Log) takeSnapshot(off ids.Offset, sync bool) error {
 		return nil
 	}
 	if err := l.loadProducers(); err != nil {
-		return l.fail("load the producer state", err)
+		return l.stall("load the producer state", err)
 	}
 	if err := writeFile(l.dir.FS, l.snapshotName(off), l.prods.Encode(), sync); err != nil {
-		return l.fail("write a producer snapshot", err)
+		return l.stall("write a producer snapshot", err)
 	}
 	l.snapshots = append(l.snapshots, off)
 	return nil
@@ -326,19 +329,32 @@ func (l *Log) dropStraySnapshots() error {
 	})
 }
 
-// LastProducerOffsets tells the last offset of each producer's newest data
-// batch. A cleaner keeps that batch, for its sequence number.
-func (l *Log) LastProducerOffsets() (map[int64]ids.Offset, error) {
+// LastOfProducer is what a cleaner must keep of a producer, for its sequence
+// and epoch: the newest data batch, or its marker where there is no data left.
+type LastOfProducer struct {
+	Offset ids.Offset // last offset of the batch; NoOffset without one
+	Epoch  int16
+	known  bool
+}
+
+// Is tells whether the batch is that one.
+func (p LastOfProducer) Is(h *segment.Header) bool {
+	if !p.known || p.Offset >= 0 {
+		return p.known && h.Last == p.Offset
+	}
+	return h.Control() && h.ProducerEpoch == p.Epoch
+}
+
+// LastOfProducers lists the producers that are known.
+func (l *Log) LastOfProducers() (map[int64]LastOfProducer, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.loadProducers(); err != nil {
 		return nil, l.errf("producer state", err)
 	}
-	out := map[int64]ids.Offset{}
+	out := map[int64]LastOfProducer{}
 	for _, p := range l.prods.All() {
-		if p.LastOffset >= 0 {
-			out[p.ProducerID] = p.LastOffset
-		}
+		out[p.ProducerID] = LastOfProducer{Offset: p.LastOffset, Epoch: p.Epoch, known: true}
 	}
 	return out, nil
 }

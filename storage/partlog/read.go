@@ -1,6 +1,7 @@
 package partlog
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 
@@ -79,28 +80,31 @@ func (l *Log) floor(off ids.Offset) int {
 // and only such as end below limit. They come from one segment. With
 // minOneBatch a first batch larger than maxBytes is returned alone. Nothing to
 // read is an empty slice. ErrOffsetOutOfRange when from is below the start or
-// beyond the end of the log.
+// beyond the end of the log. ErrCorrupt when the batch asked for is damaged:
+// what is returned was written by this process or has been verified by it.
 func (l *Log) Read(from ids.Offset, maxBytes int, limit ids.Offset, minOneBatch bool) (Slice, error) {
 	for {
 		r, err := l.locate(from, limit)
 		if err != nil || r.file == nil {
 			return Slice{FirstOffset: from}, err
 		}
-		err = r.resolve(from)
-		if err == nil && r.skip {
+		err = r.find(from, int64(maxBytes), minOneBatch)
+		if err != nil || r.broken != nil || r.seek < r.trusted {
+			err = l.vouch(&r, from, err)
+		}
+		switch {
+		case errors.Is(err, errAgain):
+			r.file.Release()
+			continue
+		case err != nil:
+			r.file.Release()
+			return Slice{FirstOffset: from}, l.readFailed("read", err)
+		case r.skip:
 			// The segment ends below from (its last records were compacted away): go on in the next.
 			r.file.Release()
 			from = r.nextBase
 			continue
-		}
-		if err == nil {
-			err = r.cut(int64(maxBytes), minOneBatch)
-		}
-		if err != nil {
-			r.file.Release()
-			return Slice{}, l.errf("read", err)
-		}
-		if r.end == r.pos {
+		case r.end == r.pos:
 			r.file.Release()
 			return Slice{FirstOffset: from}, nil
 		}
@@ -120,14 +124,18 @@ type reading struct {
 	index    segment.OffsetIndex
 	base     ids.Offset
 	size     int64
-	pos      int64 // where the first batch begins, or where to look for it
-	exact    bool  // pos is the first batch
-	first    int   // size of the first batch, 0 if not looked at
-	end      int64 // where the slice ends
+	trusted  int64      // from here on nothing has to be verified
+	seek     int64      // where the search for the first batch begins
+	pos      int64      // where the first batch begins, or where to look for it
+	exact    bool       // pos is the first batch
+	found    ids.Offset // base offset of the first batch, if it was searched for
+	first    int        // size of the first batch, 0 if not looked at
+	end      int64      // where the slice ends
 	limit    ids.Offset
 	limited  bool       // end must be found by limit
 	nextBase ids.Offset // of the following segment
 	skip     bool
+	broken   error // the damage in front of which the slice ends
 	// endOffset is the offset of the batch at end, -1 if not known.
 	endOffset ids.Offset
 }
@@ -139,6 +147,9 @@ func (l *Log) locate(from, limit ids.Offset) (reading, error) {
 	defer l.mu.Unlock()
 	if l.closed {
 		return reading{}, l.errf("read", ErrClosed)
+	}
+	if l.failed != nil && !errors.Is(l.failed, segment.ErrCorrupt) {
+		return reading{}, l.failed // what a failed disk holds is not what readers were promised
 	}
 	if from < l.start || from > l.end {
 		return reading{}, l.errf("read", fmt.Errorf("%w: %d not in [%d, %d]", ErrOffsetOutOfRange, from, l.start, l.end))
@@ -156,24 +167,21 @@ func (l *Log) locate(from, limit ids.Offset) (reading, error) {
 	s.Used = true
 	l.use()
 	f, err := s.Log()
-	if err != nil {
-		if s := l.shortage(err); s != nil {
-			err = s
-		}
-		return r, l.errf("read", err)
+	if err == nil {
+		r.size, err = s.Size()
 	}
-	if r.size, err = s.Size(); err == nil {
+	if err == nil {
 		r.pos, r.exact = l.hint(from, s)
 		r.index, err = s.Index(l.config.Load().IndexIntervalBytes)
 	}
 	if err != nil {
-		return r, l.errf("read", err)
+		return r, l.diskErr("read", err)
 	}
 	if !r.exact {
 		e, _ := r.index.ByOffset(s.Base, from)
 		r.pos, r.exact = e.Position, from == s.Base
 	}
-	r.end = r.size
+	r.seek, r.end, r.trusted, r.found = r.pos, r.size, s.Trusted(), from
 	switch {
 	case limit >= r.nextBase:
 		r.endOffset = r.nextBase
@@ -188,6 +196,22 @@ func (l *Log) locate(from, limit ids.Offset) (reading, error) {
 	return r, nil
 }
 
+// find narrows the reading down to the slice.
+func (r *reading) find(from ids.Offset, maxBytes int64, minOne bool) error {
+	if err := r.resolve(from); err != nil || r.skip {
+		return err
+	}
+	err := r.cut(maxBytes, minOne)
+	if err == nil {
+		return nil
+	}
+	if d := new(segment.CorruptError); errors.As(err, &d) && d.Pos > r.pos {
+		r.end, r.endOffset, r.broken = d.Pos, -1, err // what lies in front can be read
+		return nil
+	}
+	return err
+}
+
 // resolve finds the first batch whose last offset is at least from.
 func (r *reading) resolve(from ids.Offset) error {
 	if r.exact {
@@ -198,7 +222,10 @@ func (r *reading) resolve(from ids.Offset) error {
 	if err != nil {
 		return err
 	}
-	r.pos, r.first, r.exact = pos, h.Size, true
+	if ok && h.Base > from && pos == r.seek && pos > 0 {
+		return segment.ErrIndex // it named a batch in front of from
+	}
+	r.pos, r.first, r.exact, r.found = pos, h.Size, true, h.Base
 	r.skip = !ok
 	return nil
 }

@@ -161,7 +161,7 @@ func (l *Log) swap(first int, base ids.Offset, n int) error {
 	if err := InstallSwap(&l.dir, base); err != nil {
 		return err
 	}
-	fresh := segment.Existing(&l.dir, base, now)
+	fresh := segment.Replacing(&l.dir, base, now)
 	segs := append([]*segment.Segment(nil), l.segs[:first]...)
 	l.segs = append(append(segs, fresh), l.segs[first+n:]...)
 	next := l.segs[first+1].Base // the snapshots of segments that were merged into this one go

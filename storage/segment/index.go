@@ -125,6 +125,14 @@ func (x OffsetIndex) ByPosition(base ids.Offset, pos int64) (OffsetAt, bool) {
 	return x.At(base, i-1), true
 }
 
+// Behind is the position of the first entry behind pos, size without one.
+func (x OffsetIndex) Behind(base ids.Offset, pos, size int64) int64 {
+	if i := x.after(base, pos+1); i < x.Len() {
+		return x.At(base, i).Position
+	}
+	return size
+}
+
 // after is the number of entries that point in front of pos.
 func (x OffsetIndex) after(base ids.Offset, pos int64) int {
 	return sort.Search(x.Len(), func(i int) bool { return x.At(base, i).Position >= pos })

@@ -88,6 +88,8 @@ type Reader struct {
 	buf      []byte
 	have     []byte // unread part of buf; have[0] is at pos
 	stop     int64  // no batch that begins behind is wanted: nothing is read ahead of it
+	// Ahead is how much is read at once, a larger batch whole.
+	Ahead int
 }
 
 const readChunk = 1 << 20
@@ -97,8 +99,11 @@ var readBufs = sync.Pool{New: func() any { b := make([]byte, readChunk); return 
 // NewReader starts at pos, which must be the start of a batch. buf is scratch
 // and may be nil; it grows to the largest batch, never beyond end-pos.
 func NewReader(f vfs.File, pos, end int64, buf []byte) *Reader {
-	return &Reader{f: f, pos: pos, end: end, buf: buf, stop: end}
+	return &Reader{f: f, pos: pos, end: end, buf: buf, stop: end, Ahead: readChunk}
 }
+
+// Buffer is the scratch, for the next Reader.
+func (r *Reader) Buffer() []byte { return r.buf }
 
 // Peek returns the header of the batch that Next would return.
 func (r *Reader) Peek() (Header, error) {
@@ -149,7 +154,7 @@ func (r *Reader) fill(n int) error {
 	if r.pos+int64(n) > r.end {
 		return &CorruptError{r.f.Name(), r.pos, "the log ends within a batch"}
 	}
-	want := max(n, int(min(readChunk, r.end-r.pos, r.stop-r.pos)))
+	want := max(n, int(min(int64(r.Ahead), r.end-r.pos, r.stop-r.pos)))
 	kept := len(r.have)
 	if cap(r.buf) < want {
 		nb := make([]byte, want)

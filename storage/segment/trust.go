@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
 )
@@ -102,13 +103,34 @@ func (x Extent) Verify(index OffsetIndex, from, to int64) error {
 	if err != nil || at >= to {
 		return err
 	}
-	return v.read(at, to)
+	_, err = v.read(at, to)
+	return err
 }
 
 // VerifyFrom is Verify for a stretch that begins with a batch, whatever lies in front of it.
 func (x Extent) VerifyFrom(from, to int64) error {
+	_, err := x.VerifyUpTo(from, to)
+	return err
+}
+
+// VerifyUpTo is VerifyFrom that also tells where the last good batch ends.
+func (x Extent) VerifyUpTo(from, to int64) (end int64, err error) {
 	v := verifying{Extent: x, next: x.Base, epoch: ids.NoEpoch, before: ids.NoEpoch}
 	return v.read(from, to)
+}
+
+// Extent opens the log file once more, for a reading that the segment does not
+// notice; next is where the following segment begins. The file must be released.
+func (s *Segment) Extent(next ids.Offset) (Extent, error) {
+	size, err := s.Size()
+	if err != nil {
+		return Extent{}, err
+	}
+	f, err := s.dir.FS.OpenFile(s.Path(), os.O_RDONLY)
+	if err != nil {
+		return Extent{}, err
+	}
+	return Extent{File: newFile(f), Base: s.Base, Next: next, Size: size}, nil
 }
 
 type verifying struct {
@@ -148,7 +170,7 @@ func (v *verifying) hop(pos, from int64) (int64, error) {
 	}
 }
 
-func (v *verifying) read(from, to int64) error {
+func (v *verifying) read(from, to int64) (end int64, err error) {
 	buf := readBufs.Get().(*[]byte)
 	defer readBufs.Put(buf)
 	r := NewReader(v.File, from, v.Size, *buf)
@@ -162,20 +184,20 @@ func (v *verifying) read(from, to int64) error {
 			err = v.compare(&h, at)
 		}
 		if err != nil {
-			return err
+			return at, err
 		}
 	}
 	if r.pos >= v.Size {
-		return nil
+		return r.pos, nil
 	}
 	h, err := r.Peek()
 	if errors.Is(err, ErrCorrupt) {
-		return nil // of a stretch of its own
+		return r.pos, nil // of a stretch of its own
 	}
 	if err == nil && (h.Base < v.next && v.gap || h.Epoch >= v.before) {
 		err = v.order(&h, r.pos)
 	}
-	return err
+	return r.pos, err
 }
 
 // order judges what no checksum covers. An offset or epoch that falls is the

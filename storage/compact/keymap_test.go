@@ -1,0 +1,132 @@
+package compact
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gregorbroker/gregor/protocol/batch"
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/logdir"
+	"github.com/gregorbroker/gregor/storage/partlog"
+	"github.com/gregorbroker/gregor/storage/vfs"
+)
+
+// TestKeyMap compares with Go's map, up to a full one and beyond.
+func TestKeyMap(t *testing.T) {
+	for seed := range uint64(30) {
+		r := rand.New(rand.NewPCG(seed, 4))
+		keys := 1 + r.IntN(5000)
+		m, model := newKeyMap(keys+r.IntN(keys), keys), map[string]ids.Offset{}
+		for off := range ids.Offset(3 * keys) {
+			key := binary.AppendUvarint(nil, uint64(r.IntN(2*keys)))
+			_, known := model[string(key)]
+			if ok := m.put(key, off); ok != (known || len(model) < keys) {
+				t.Fatalf("seed %d: put with %d of %d keys, known %v: %v", seed, len(model), keys, known, ok)
+			} else if ok {
+				model[string(key)] = off
+			}
+		}
+		for i := range 2 * keys {
+			key := binary.AppendUvarint(nil, uint64(i))
+			want, known := model[string(key)]
+			if !known {
+				want = -1
+			}
+			if got := m.get(key); got != want {
+				t.Fatalf("seed %d: key %d: %d, want %d", seed, i, got, want)
+			}
+		}
+		if len(m.slots) > m.limit {
+			t.Fatalf("%d slots, limit %d", len(m.slots), m.limit)
+		}
+	}
+}
+
+// TestThrottle: in ten seconds of a clock that stands still but for the waits
+// that it asks for, no more than the rate and what may be owed goes through.
+func TestThrottle(t *testing.T) {
+	th := &Throttle{}
+	if th.owe(1<<40, time.Unix(1, 0)) != 0 {
+		t.Fatal("the zero value waits")
+	}
+	for _, none := range []float64{0, -1, math.MaxFloat64, math.Inf(1), math.NaN()} {
+		if th.SetRate(none); th.owe(1<<40, time.Unix(1, 0)) != 0 {
+			t.Fatalf("a rate of %v waits", none)
+		}
+	}
+	th.SetRate(1000)
+	now, sent := time.Unix(1, 0), 0
+	for now.Before(time.Unix(11, 0)) {
+		now = now.Add(th.owe(70, now))
+		sent += 70
+	}
+	if sent < 9900 || sent > 10000+300+70 {
+		t.Fatalf("%d bytes in 10 s at 1000 a second", sent)
+	}
+}
+
+// TestBrokenDisk: a disk that cannot be read or written fails its directory, as
+// in Kafka; a full one is waited for; neither blames the log.
+func TestBrokenDisk(t *testing.T) {
+	for _, c := range []struct {
+		fault   vfs.Fault
+		offline bool
+	}{
+		{vfs.Fault{Op: vfs.OpRead, Name: ".log", Err: syscall.EIO}, true},
+		{vfs.Fault{Op: vfs.OpWrite, Name: ".cleaned", Err: syscall.EIO}, true},
+		{vfs.Fault{Op: vfs.OpSync, Name: ".cleaned", Err: syscall.EIO}, true},
+		{vfs.Fault{Op: vfs.OpRename, Name: ".cleaned", Err: syscall.EIO}, true},
+		{vfs.Fault{Op: vfs.OpWrite, Name: ".cleaned", Err: vfs.ErrNoSpace, Short: true}, false},
+		{vfs.Fault{Op: vfs.OpOpen, Name: ".cleaned", Err: syscall.EMFILE}, false},
+	} {
+		t.Run(fmt.Sprint(c.fault.Op, c.fault.Name, c.fault.Err), func(t *testing.T) {
+			mem := vfs.NewMem()
+			fs := vfs.NewFaulty(mem)
+			if err := fs.MkdirAll("/d"); err != nil {
+				t.Fatal(err)
+			}
+			if err := logdir.WriteMeta(fs, "/d", logdir.MetaProperties{Version: 1, ClusterID: "c", NodeID: 1, HasNodeID: true, DirectoryID: ids.DirectoryID{200}}); err != nil {
+				t.Fatal(err)
+			}
+			set, err := logdir.Open(logdir.Options{FS: fs, Dirs: []string{"/d"}, Env: &partlog.Env{Clock: func() int64 { return start }, ProducerExpirationMs: 1 << 50}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg := partlog.DefaultConfig()
+			cfg.Compact, cfg.Delete, cfg.SegmentBytes = true, false, 1500
+			l, dir, err := set.OpenPartition(ids.TopicPartition{Topic: "t"}, ids.TopicID{1}, nil, &cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 60 {
+				b := batch.NewBuilder(batch.Options{})
+				b.Append(start, fmt.Appendf(nil, "k%d", i%5), make([]byte, 100), nil)
+				v, _ := b.Bytes()
+				if _, err := l.AppendAsLeader(v, 1, partlog.Client, start); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cl := Cleaner{Set: set, Stable: func(ids.TopicPartition) (ids.Offset, bool) { return 60, true },
+				Failed: func(tp ids.TopicPartition, err error) { t.Errorf("%v is blamed: %v", tp, err) }}
+			fs.Set(c.fault)
+			for cl.Round(start) {
+			}
+			if offline := dir.Err() != nil; offline != c.offline {
+				t.Fatalf("offline: %v", dir.Err())
+			}
+			if c.offline {
+				return
+			}
+			fs.Set()
+			if !cl.Round(start) || l.Size() > 3500 || errors.Is(l.Err(), partlog.ErrFailed) {
+				t.Fatalf("%d bytes are left when there is room again", l.Size())
+			}
+		})
+	}
+}

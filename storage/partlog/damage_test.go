@@ -1,0 +1,262 @@
+package partlog
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/gregorbroker/gregor/protocol/batch"
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/segment"
+	"github.com/gregorbroker/gregor/storage/vfs"
+)
+
+// flip inverts a bit of a file, durably, as a disk does: behind everybody's back.
+func flip(t testing.TB, fsys vfs.FS, name string, pos int64, bit byte) {
+	t.Helper()
+	f, err := fsys.OpenFile(name, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, 1)
+	if _, err := f.ReadAt(b, pos); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= bit
+	if _, err := f.WriteAt(b, pos); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDamageIsNotServed flips a random bit of a log that was closed cleanly, or
+// of one of its offset indexes, and reads from every batch on: what is served is
+// what was written, the damaged batch is refused and all others can be had,
+// nothing is cut off, and the place is told of once.
+func TestDamageIsNotServed(t *testing.T) {
+	t.Parallel()
+	seeds(t, 200, func(t *testing.T, seed uint64) {
+		w := newWalk(t, seed)
+		for range 30 + w.r.IntN(60) {
+			switch w.r.IntN(10) {
+			case 0:
+				w.m.epoch++
+			case 1:
+				w.must(w.l.Roll())
+			default:
+				w.append()
+			}
+		}
+		if w.m.end == w.m.start {
+			return
+		}
+		w.must(w.l.Close(true))
+		w.checkpoint()
+		file, pos, bit := w.flipSomewhere()
+		if file == "" {
+			return // no segment has two batches
+		}
+		damaged := strings.HasSuffix(file, segment.LogSuffix)
+		w.trace("flip %s:%d bit %d", file, pos, bit)
+		told := 0
+		o := testOptions(w.fs, quietEnv(), &w.cfg)
+		o.CleanShutdown, o.RecoveryPoint, o.LogStartOffset = true, w.point, w.startPoint
+		o.Env.Warn = func(_ ids.TopicPartition, msg string, err error) {
+			if errors.Is(err, segment.ErrCorrupt) && strings.Contains(msg, "damaged") {
+				told++
+			}
+		}
+		l, err := Open(o)
+		w.must(err)
+		w.l = l
+		w.readDamaged(damaged)
+		if !damaged && told > 0 {
+			w.failf("%s flipped, but damage of the log was told %d times", file, told)
+		}
+		if damaged {
+			w.readDamaged(damaged)
+			if told != w.l.Damages() {
+				w.failf("damage was told %d times, of %d places", told, w.l.Damages())
+			}
+		}
+	})
+}
+
+// inLeaderEpoch tells whether a byte of a log file is of a batch's leader epoch,
+// which no checksum covers: a change that leaves the epochs in order is not found.
+func inLeaderEpoch(log []byte, pos int) bool {
+	for at := 0; ; {
+		h, _ := segment.ParseHeader(log[at:])
+		if pos < at+h.Size {
+			return pos >= at+12 && pos < at+16
+		}
+		at += h.Size
+	}
+}
+
+// flipSomewhere inverts one bit in front of a segment's last batch, the base
+// offset of which nothing but the next segment's name vouches for.
+func (w *walk) flipSomewhere() (file string, pos int64, bit byte) {
+	for range 30 {
+		s := w.l.segs[w.r.IntN(len(w.l.segs))]
+		suffix := []string{segment.LogSuffix, segment.LogSuffix, segment.LogSuffix, segment.IndexSuffix}[w.r.IntN(4)]
+		file = w.l.dir.Path + "/" + segment.FileName(s.Base, suffix)
+		b, err := vfs.ReadFile(w.fs, file, 1<<30)
+		if err != nil || len(b) == 0 {
+			continue
+		}
+		limit := len(b)
+		if suffix == segment.LogSuffix {
+			last := 0
+			for at := 0; at < len(b); {
+				h, _ := segment.ParseHeader(b[at:])
+				last, at = at, at+h.Size
+			}
+			if limit = last; last == 0 {
+				continue
+			}
+		}
+		pos, bit = int64(w.r.IntN(limit)), 1<<w.r.IntN(8)
+		if suffix == segment.LogSuffix && inLeaderEpoch(b, int(pos)) {
+			continue
+		}
+		flip(w.t, w.fs, file, pos, bit)
+		return file, pos, bit
+	}
+	return "", 0, 0
+}
+
+// readDamaged reads from every offset.
+func (w *walk) readDamaged(damaged bool) {
+	w.t.Helper()
+	refused := map[ids.Offset]bool{} // base offsets
+	for _, b := range w.m.batches {
+		for off := b.BaseOffset(); off <= b.LastOffset(); off++ {
+			size := []int{1, 200, 3000, 1 << 20}[w.r.IntN(4)]
+			s, err := w.l.Read(off, size, w.m.end, true)
+			if errors.Is(err, ErrCorrupt) {
+				refused[b.BaseOffset()] = true
+				continue
+			}
+			w.must(err)
+			got := make([]byte, s.Len)
+			if _, err := s.ReadAt(got, 0); err != nil {
+				w.failf("read %d: %v", off, err)
+			}
+			s.Release()
+			if len(got) == 0 || !bytes.HasPrefix(w.m.bytesFrom(off), got) {
+				w.failf("read %d, %d bytes: %d bytes that were not written so", off, size, len(got))
+			}
+		}
+	}
+	if w.l.EndOffset() != w.m.end || w.l.StartOffset() != w.m.start {
+		w.failf("log [%d, %d), want [%d, %d)", w.l.StartOffset(), w.l.EndOffset(), w.m.start, w.m.end)
+	}
+	if !damaged && len(refused) > 0 {
+		w.failf("%d batches are refused although the log is whole", len(refused))
+	}
+	if damaged && len(refused) == 0 {
+		w.failf("nothing is refused")
+	}
+}
+
+// TestFailedSync: after a sync that failed nothing of the log is written, synced
+// or served any more: what the page cache shows need not be what the disk has.
+func TestFailedSync(t *testing.T) {
+	mem := vfs.NewMem()
+	fsys := vfs.NewFaulty(mem)
+	if err := fsys.MkdirAll("/data"); err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	l := mustOpen(t, testOptions(fsys, quietEnv(), &cfg))
+	if _, err := l.AppendAsLeader(makeBatch(3, testNow, 100, 1, batch.Options{}), 1, Client, testNow); err != nil {
+		t.Fatal(err)
+	}
+	fsys.Set(vfs.Fault{Op: vfs.OpSync, Name: ".log", Times: 1, Err: errors.New("medium error")})
+	if err := l.Flush(); !errors.Is(err, ErrFailed) {
+		t.Fatal(err)
+	}
+	if _, err := l.Read(0, 1000, 3, true); !errors.Is(err, ErrFailed) {
+		t.Fatalf("read after a failed sync: %v", err)
+	}
+	if _, err := l.AppendAsLeader(makeBatch(3, testNow, 100, 1, batch.Options{}), 1, Client, testNow); !errors.Is(err, ErrFailed) {
+		t.Fatalf("append after a failed sync: %v", err)
+	}
+	if err := l.Flush(); !errors.Is(err, ErrFailed) {
+		t.Fatalf("a second sync: %v", err)
+	}
+}
+
+// TestScrub: damage among bytes that were read and found good before is found by
+// scrubbing, in sealed segments, told of once, and refused from then on; the
+// batches behind it are scrubbed too.
+func TestScrub(t *testing.T) {
+	mem := vfs.NewMem()
+	if err := mem.MkdirAll("/data"); err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	cfg.SegmentBytes, cfg.IndexIntervalBytes = 20000, 500
+	told := 0
+	env := quietEnv()
+	env.Warn = func(ids.TopicPartition, string, error) { told++ }
+	l := mustOpen(t, testOptions(mem, env, &cfg))
+	for i := range 200 {
+		if _, err := l.AppendAsLeader(makeBatch(1, testNow, 300, int64(i), batch.Options{}), 1, Client, testNow); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scrub := func() (total int64) {
+		t.Helper()
+		for at, more := (ScrubPoint{}), true; more; {
+			var n int64
+			var err error
+			if at, n, more, err = l.Scrub(at, 3000); err != nil {
+				t.Fatal(err)
+			}
+			total += n
+		}
+		return total
+	}
+	readAll(t, l, 0, 5000)
+	sealed, err := l.Sealed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size int64
+	for _, s := range sealed.Segments {
+		size += s.Size
+	}
+	if n := scrub(); n != size || told != 0 {
+		t.Fatalf("%d of %d bytes scrubbed, %d places told", n, size, told)
+	}
+	one := int64(len(makeBatch(1, testNow, 300, 11, batch.Options{})))
+	for _, at := range []int64{one*3 + 100, one*30 + 8} {
+		flip(t, mem, l.Dir()+"/"+segment.FileName(sealed.Segments[1].Base, segment.LogSuffix), at, 4)
+	}
+	for range 2 {
+		if scrub(); told != 2 || l.Damages() != 2 {
+			t.Fatalf("%d places told, %d known", told, l.Damages())
+		}
+	}
+	refused := 0
+	for off := range l.EndOffset() {
+		s, err := l.Read(off, 100, l.EndOffset(), true)
+		if errors.Is(err, ErrCorrupt) {
+			refused++
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Release()
+	}
+	if refused != 2 {
+		t.Fatalf("%d batches are refused", refused)
+	}
+}
