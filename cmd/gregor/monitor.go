@@ -36,11 +36,11 @@ func bindMonitor(node *config.Node) (*monitorPort, error) {
 }
 
 // open starts to answer with what the rooms of r can tell.
-func (m *monitorPort) open(r *running) {
+func (m *monitorPort) open(r *running, node *config.Node) {
 	if m == nil {
 		return
 	}
-	m.server = monitor.New(monitor.Options{Ready: m.isReady, Sources: r.sources(), Logger: r.log.Logger})
+	m.server = monitor.New(monitor.Options{Ready: m.isReady, Sources: r.sources(node), Logger: r.log.Logger})
 	r.log.Info("HTTP port", zap.Stringer("bound", m.listener.Addr()))
 	go func() {
 		if err := m.server.Serve(m.listener); err != nil {
@@ -75,8 +75,12 @@ func (m *monitorPort) close(ctx context.Context) {
 }
 
 // sources are what this node's roles have to tell.
-func (r *running) sources() []monitor.Source {
-	list := []monitor.Source{monitor.Build(version), monitor.Quorum(r.controller.QuorumMetrics)}
+func (r *running) sources(node *config.Node) []monitor.Source {
+	ignoresVoters := func() bool { return len(node.Voters) > 0 && r.controller.KRaftVersion() > 0 }
+	list := []monitor.Source{monitor.Build(version), monitor.Quorum(r.controller.QuorumMetrics), monitor.Metadata(r.controller.Metrics, ignoresVoters)}
+	if r.listeners != nil {
+		list = append(list, monitor.Controller(r.controller.Metrics, ignoresVoters))
+	}
 	if r.broker != nil {
 		list = append(list, monitor.Replicas(r.broker.replicas))
 	}
