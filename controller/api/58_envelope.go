@@ -56,6 +56,10 @@ func (s *Server) unpack(r *request, req *kmsg.EnvelopeRequest) (*request, *decid
 	return &request{
 		header: h, body: body, listener: r.listener, forwarded: true,
 		reply: func(resp kmsg.Response) {
+			if notLeader(resp) {
+				r.reply(sealed(req, nil, &decide.Error{Code: kerr.NotController.Code}))
+				return
+			}
 			whole := frame.AppendResponse(nil, h.Key, h.Version, h.CorrelationID, resp)
 			r.reply(sealed(req, whole[4:], nil))
 		},
@@ -67,6 +71,23 @@ func (s *Server) unpack(r *request, req *kmsg.EnvelopeRequest) (*request, *decid
 			r.reply(sealed(req, nil, known))
 		},
 	}, nil
+}
+
+// notLeader tells whether the quorum turned a request down because another node
+// leads. In an envelope that is NOT_CONTROLLER, or a broker that still has a
+// connection to us, but has nothing else to ask, would never look for the leader
+// (Apache Kafka's does not, and its clients then wait in vain).
+func notLeader(resp kmsg.Response) bool {
+	code := int16(0)
+	switch r := resp.(type) {
+	case *kmsg.DescribeQuorumResponse:
+		code = r.ErrorCode
+	case *kmsg.AddRaftVoterResponse:
+		code = r.ErrorCode
+	case *kmsg.RemoveRaftVoterResponse:
+		code = r.ErrorCode
+	}
+	return code == kerr.NotLeaderForPartition.Code
 }
 
 func sealed(req *kmsg.EnvelopeRequest, data []byte, err *decide.Error) kmsg.Response {
