@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -135,12 +136,11 @@ func (w *work) end() {
 			w.k.fatalf("record %d was read %d times", n, got)
 		}
 	}
-	topics, err := kadm.NewClient(w.cl).ListTopics(ctx, w.created...)
-	w.k.check(err)
-	for _, name := range w.created {
-		if !topics.Has(name) {
-			w.k.fatalf("topic %s was created and is not there", name)
-		}
-	}
+	// Apache Kafka's brokers learn of a topic a moment after its creation was answered.
+	w.k.await("every created topic to be there", func() bool {
+		topics, err := kadm.NewClient(w.cl).ListTopics(ctx, w.created...)
+		w.k.check(err)
+		return !slices.ContainsFunc(w.created, func(name string) bool { return !topics.Has(name) })
+	})
 	w.k.log = append(w.k.log, fmt.Sprintf("%d records, %d topics", w.produced, len(w.created)))
 }
