@@ -271,6 +271,18 @@ var planted = []struct {
 	{"an epoch older than the log", func(d disk) {
 		d.write(electedIn, []byte(`{"leaderId":1,"leaderEpoch":0,"votedId":-1,"data_version":0}`))
 	}, electedIn, 0, "batches of epoch", false},
+	{"a mark of the metadata log", func(d disk) { d.write("/d/__cluster_metadata-0/high-watermark", []byte("0\nx\n")) }, "/d/__cluster_metadata-0/high-watermark", 0, "no version", false},
+	{"one beyond its end", func(d disk) { d.write("/d/__cluster_metadata-0/high-watermark", []byte("0\n99999\n")) }, "/d/__cluster_metadata-0/high-watermark", -1, "records are missing", false},
+	{"a torn tail below it", func(d disk) {
+		d.must(d.Remove("/d/.kafka_cleanshutdown"))
+		d.write("/d/__cluster_metadata-0/high-watermark", []byte("0\n154\n"))
+		d.edit(metaLog+".log", func(b []byte) []byte { return b[:len(b)-10] })
+	}, metaLog + ".log", -2, "batch ends after the log", false},
+	{"a torn tail above it", func(d disk) {
+		d.must(d.Remove("/d/.kafka_cleanshutdown"))
+		d.write("/d/__cluster_metadata-0/high-watermark", []byte("0\n100\n"))
+		d.edit(metaLog+".log", func(b []byte) []byte { return b[:len(b)-10] })
+	}, metaLog + ".log", -2, "torn tail", true},
 	{"a snapshot without footer", func(d disk) {
 		d.edit(metaShot, func(b []byte) []byte { return b[:second(d, metaShot)] })
 	}, metaShot, -2, "without a footer", false},

@@ -34,6 +34,7 @@ type partition struct {
 	// Of the metadata log: the epoch of its election state, and the end of its newest whole snapshot.
 	elected *ids.LeaderEpoch
 	covered ids.Offset
+	marked  bool // facts.recovery is that of high-watermark
 }
 
 // partition verifies one partition's directory.
@@ -73,6 +74,8 @@ func (p *partition) file(e vfs.Entry) {
 	case e.IsDir:
 		p.find(full, -1, "a stray folder in that of a partition")
 	case name == partlog.MetadataFile || name == epochs.FileName:
+	case p.raft && name == markFile:
+		p.mark(full)
 	case p.raft && name == quorumState:
 		p.quorumState(full)
 	case p.raft && isSnapshot(e.Name):
@@ -175,6 +178,9 @@ func (p *partition) ends() {
 	}
 	for i, off := range []ids.Offset{p.facts.recovery, p.facts.start, p.facts.replicated, p.facts.clean} {
 		name := p.facts.dir + "/" + checkpointFiles[i]
+		if i == 0 && p.marked {
+			name = p.dir + "/" + markFile
+		}
 		switch {
 		case off > p.next && checkpointFiles[i] == logdir.CleanerFile:
 			p.repairable(name, -1, "%s was cleaned up to offset %d, but ends at %d", p.tp, off, p.next)

@@ -3,6 +3,7 @@ package check
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -139,6 +140,25 @@ func (s *snapshot) batch(h *segment.Header, v batch.View) string {
 	s.footer = t == batch.ControlSnapshotFooter
 	s.want = batch.ControlSnapshotFooter
 	return ""
+}
+
+// markFile says up to where the metadata log was committed and on this disk: "0",
+// then the offset, a line each. It is gregor's own; Kafka takes no notice of it.
+const markFile = "high-watermark"
+
+// mark takes what lies below the mark for flushed.
+func (p *partition) mark(name string) {
+	b, ok := p.read(name)
+	if !ok {
+		return
+	}
+	var version, off int64
+	n, err := fmt.Sscanf(string(b), "%d\n%d\n", &version, &off)
+	if err != nil || n != 2 || version != 0 || off < 0 || string(b) != fmt.Sprintf("0\n%d\n", off) {
+		p.find(name, 0, "no version 0 and offset in %.80q", b)
+		return
+	}
+	p.facts.recovery, p.marked = ids.Offset(off), true
 }
 
 // reach verifies what the metadata log's files say together.

@@ -154,6 +154,7 @@ var named = map[string]reader{
 	logdir.MetaFile:                (*dumper).properties,
 	logdir.CleanFile:               (*dumper).json,
 	quorumState:                    (*dumper).json,
+	"high-watermark":               (*dumper).mark,
 	partlog.MetadataFile:           (*dumper).partitionMetadata,
 	epochs.FileName:                (*dumper).checkpoint,
 	logdir.RecoveryFile:            (*dumper).checkpoint,

@@ -32,7 +32,7 @@ func small(f vfs.File, size int64) ([]byte, error) {
 
 // empty is a file that is there to be there.
 func (d *dumper) empty(_ vfs.File, size int64) error {
-	d.out.line("mark", num("bytes", size))
+	d.out.line("empty", num("bytes", size))
 	return nil
 }
 
@@ -133,6 +133,18 @@ func (d *dumper) checkpoint(f vfs.File, size int64) error {
 	if n != count {
 		return broken(r.at, "%d entries announced, %d follow", count, n)
 	}
+	return nil
+}
+
+// mark dumps high-watermark: a version and an offset, a line each.
+func (d *dumper) mark(f vfs.File, size int64) error {
+	r := &lines{r: bufio.NewReader(io.NewSectionReader(f, 0, size))}
+	version, err1 := r.number()
+	offset, err2 := r.number()
+	if err1 != nil || err2 != nil || version != 0 {
+		return broken(r.at, "no version 0 and offset in the first two lines")
+	}
+	d.out.line("mark", num("offset", offset))
 	return nil
 }
 
