@@ -172,6 +172,34 @@ func TestProducersAcrossRestarts(t *testing.T) {
 	}
 }
 
+// TestWatermarkBeforeState: after a kill the high watermark is told before anybody
+// asks for the producer state, which then replays transactions that are over.
+func TestWatermarkBeforeState(t *testing.T) {
+	cfg := DefaultConfig()
+	o := testOptions(vfs.NewMem(), testEnv(t), &cfg)
+	l := mustOpen(t, o)
+	for seq := range int32(3) {
+		b := makeBatch(1, testNow, 10, 1, batch.Options{Producer: &batch.Producer{ID: 1, Sequence: seq}, Transactional: true})
+		_, err1 := l.AppendAsLeader(b, 1, Client, testNow)
+		_, err2 := l.AppendAsLeader(marker(1, 0, seq == 1), 1, Coordinator, testNow)
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(false); err != nil {
+		t.Fatal(err)
+	}
+	l = mustOpen(t, o)
+	l.SetHighWatermark(4)
+	if off, ok := l.FirstUnstableOffset(); !ok || off != 4 {
+		t.Fatal(off, ok)
+	}
+	l.SetHighWatermark(l.EndOffset())
+	if off, ok := l.FirstUnstableOffset(); ok {
+		t.Fatalf("readers of committed records stop at offset %d of %d for ever", off, l.EndOffset())
+	}
+}
+
 // TestConcurrentUse appends, reads, flushes, truncates and rolls at once; the
 // race detector and the batches' checksums judge.
 func TestConcurrentUse(t *testing.T) {

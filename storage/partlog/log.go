@@ -66,13 +66,16 @@ type Log struct {
 	lastFlush, lastUse    int64 // ms
 	epochs                *epochs.History
 	prods                 *producers.State // nil until needed
-	snapshots             []ids.Offset     // of the .snapshot files, ascending
-	trash                 []deletion       // *.deleted files waiting for their time
-	hints                 *hints           // nil when idle
-	failed                error            // set once; nothing is written any more
-	jitter                int64            // ms by which this segment rolls earlier
-	truncations           int64            // counted, so that a flush notices one
-	damages               []damage         // that were told of
+	// committed is the high watermark as told last, at most end: transactions that
+	// ended below are over, also for a state that is loaded later.
+	committed   ids.Offset
+	snapshots   []ids.Offset // of the .snapshot files, ascending
+	trash       []deletion   // *.deleted files waiting for their time
+	hints       *hints       // nil when idle
+	failed      error        // set once; nothing is written any more
+	jitter      int64        // ms by which this segment rolls earlier
+	truncations int64        // counted, so that a flush notices one
+	damages     []damage     // that were told of
 
 	made        bool // the directory exists
 	idKnown     bool // partition.metadata holds topicID

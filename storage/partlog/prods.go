@@ -143,6 +143,7 @@ func (l *Log) loadProducers() error {
 		l.prods = nil
 		return err
 	}
+	l.prods.Committed(l.committed)
 	return nil
 }
 
@@ -259,6 +260,7 @@ func (l *Log) FirstUnstableOffset() (ids.Offset, bool) {
 func (l *Log) SetHighWatermark(hw ids.Offset) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.committed = min(hw, l.end)
 	if l.prods != nil {
 		l.prods.Committed(hw)
 	}

@@ -68,7 +68,7 @@ func (l *Log) truncate(off ids.Offset) error {
 	}
 	l.segs[i].Active, l.unverified = true, false
 	l.hints = nil
-	l.end = off
+	l.end, l.committed = off, min(l.committed, off)
 	if err := l.dropSnapshots(func(o ids.Offset) bool { return o > l.end }); err != nil {
 		return err
 	}
@@ -125,6 +125,7 @@ func (l *Log) restartAt(off ids.Offset) error {
 		}
 	}
 	l.start, l.end, l.recovered = off, off, off
+	l.committed = min(l.committed, off)
 	l.epochs.Clear()
 	if err := l.dropSnapshots(func(ids.Offset) bool { return true }); err != nil {
 		return l.fail("truncate", err)
