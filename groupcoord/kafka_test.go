@@ -124,6 +124,9 @@ func short(m string) string {
 	if len(m) > 36 {
 		return m[:len(m)-36] + "<uuid>"
 	}
+	if len(m) == 22 || len(m) == 24 {
+		return "<uuid>"
+	}
 	return m
 }
 func (x *script) describe(v int16, groups ...string) {

@@ -59,6 +59,10 @@ func (h *house) dispatch(req kmsg.Request, reply func(kmsg.Response)) {
 		h.svc.OffsetCommit(r, func(r *kmsg.OffsetCommitResponse) { reply(r) })
 	case *kmsg.OffsetFetchRequest:
 		h.svc.OffsetFetch(r, func(r *kmsg.OffsetFetchResponse) { reply(r) })
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		h.svc.ConsumerGroupHeartbeat(caller, r, func(r *kmsg.ConsumerGroupHeartbeatResponse) { reply(r) })
+	case *kmsg.ConsumerGroupDescribeRequest:
+		h.svc.ConsumerGroupDescribe(r, func(r *kmsg.ConsumerGroupDescribeResponse) { reply(r) })
 	case *kmsg.OffsetDeleteRequest:
 		h.svc.OffsetDelete(r, func(r *kmsg.OffsetDeleteResponse) { reply(r) })
 	}
