@@ -31,7 +31,7 @@ var (
 	against = flag.String("against", "gregor", "gregor, or apache to prove the cases themselves")
 	only    = flag.String("run", "", "run the cases whose name matches this regular expression")
 	binary  = flag.String("binary", "", "gregor's binary (default bin/gregor)")
-	record  = flag.Bool("record", false, "only write Apache Kafka's answers into tests/twin/testdata and tests/wire/testdata")
+	record  = flag.Bool("record", false, "only write what Apache Kafka makes into testdata: its answers (tests/twin, tests/wire) and a folder (storage/check); -run chooses answers or folder")
 	count   = flag.Int("records", 100_000, "records of each client round trip")
 )
 
@@ -48,8 +48,13 @@ func main() {
 		fatal(err)
 	}
 	if *record {
-		if err := s.recordKafka(); err != nil {
-			fatal(err)
+		for name, f := range map[string]func() error{"answers": s.recordKafka, "folder": s.goldenFolder} {
+			if !s.filter.MatchString(name) {
+				continue
+			}
+			if err := f(); err != nil {
+				fatal(err)
+			}
 		}
 		return
 	}
@@ -88,6 +93,7 @@ func (s *suite) all() {
 	s.tools()
 	s.kcat()
 	s.mixed()
+	s.logs()
 	s.quorum()
 	s.roundTrips()
 	s.twin()
