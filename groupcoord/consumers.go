@@ -55,30 +55,13 @@ type beat struct {
 func (b *beat) arrive(sh *shard, now int64) runtime.Outcome {
 	b.came = now
 	r, d, bad := sh.beat(b, now)
-	if bad == nil && r.Idle && len(d.Records) == 0 && sh.holdBack(b, &r, now) {
+	if bad == nil && r.Idle && len(d.Records) == 0 && b.caller.Hold != nil && sh.holdBeat(&hold{
+		group: b.Req.Group, member: r.MemberID, fail: b.fail,
+		again: func(now int64) (runtime.Outcome, bool) { return b.again(sh, now) },
+	}, sh.consumers.HoldFor(b.Req.Group), b.caller.Hold, b.s, now) {
 		return runtime.Outcome{}
 	}
 	return b.outcome(sh, r, d, bad)
-}
-
-// holdBack holds a heartbeat that has nothing to be told to, for as long as the
-// member would wait for its next one.
-func (sh *shard) holdBack(b *beat, r *consumer.Reply, now int64) bool {
-	longest := min(sh.consumers.HoldFor(b.Req.Group), sh.cfg.HoldMax)
-	if b.caller.Hold == nil || longest <= soonest {
-		return false
-	}
-	h := &hold{group: b.Req.Group, member: r.MemberID, since: now, fail: b.fail, again: func(now int64) (runtime.Outcome, bool) {
-		return b.again(sh, now)
-	}}
-	sh.holds.keep(h, now+longest)
-	if b.caller.Hold(func() {
-		b.s.do(h.group, func(sh *shard, now int64) runtime.Outcome { sh.holds.take(h); return runtime.Outcome{} }, func(error) {})
-	}) {
-		return true
-	}
-	sh.holds.drop(h)
-	return false
 }
 
 // again decides a heartbeat that was held. The member's session runs since it came.
@@ -207,6 +190,13 @@ func (sh *shard) decided(d consumer.Decision, then func(error)) runtime.Outcome 
 
 // hearNews readies the held heartbeats of members that have news.
 func (sh *shard) hearNews(now int64) {
+	sh.groups.TakeNews(func(group, member string) {
+		if member == "" {
+			sh.holds.releaseAll(group)
+			return
+		}
+		sh.holds.release(group, member)
+	})
 	sh.consumers.TakeNews(func(group, member string) {
 		if member == "" {
 			if g := sh.consumers.Get(group); g != nil {
@@ -233,7 +223,7 @@ func (sh *shard) expireConsumers(now int64) (runtime.Outcome, bool) {
 
 // consumersDeadline is when expireConsumers has something to do.
 func (sh *shard) consumersDeadline() (int64, bool) {
-	if sh.consumers.HasNews() {
+	if sh.consumers.HasNews() || sh.groups.HasNews() {
 		return 0, true
 	}
 	at, ok := sh.consumers.Deadline()

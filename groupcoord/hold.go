@@ -23,7 +23,6 @@ const answersAtOnce = 1000
 // held is one request that is kept back.
 type hold struct {
 	group, member string
-	since         int64 // ms, when it came
 	until         alarm.Alarm[*hold]
 	kept          bool // in the table or ready
 	// again decides the request as if it came now. It tells whether the member got
@@ -66,6 +65,15 @@ func (t *holds) keep(h *hold, until int64) {
 	t.alarms.Set(&h.until, until)
 	g.by[h.member] = h
 	t.count++
+}
+
+// releaseAll makes all heartbeats of a group ready.
+func (t *holds) releaseAll(group string) {
+	if g := t.groups[group]; g != nil {
+		for _, h := range g.by {
+			t.take(h)
+		}
+	}
 }
 
 // release makes the heartbeat of a member ready to be answered, if one is held.

@@ -46,7 +46,7 @@ func (h *house) dispatch(req kmsg.Request, reply func(kmsg.Response)) {
 	case *kmsg.SyncGroupRequest:
 		h.svc.SyncGroup(r, func(r *kmsg.SyncGroupResponse) { reply(r) })
 	case *kmsg.HeartbeatRequest:
-		h.svc.Heartbeat(r, func(r *kmsg.HeartbeatResponse) { reply(r) })
+		h.svc.Heartbeat(caller, r, func(r *kmsg.HeartbeatResponse) { reply(r) })
 	case *kmsg.LeaveGroupRequest:
 		h.svc.LeaveGroup(r, func(r *kmsg.LeaveGroupResponse) { reply(r) })
 	case *kmsg.DescribeGroupsRequest:

@@ -78,34 +78,6 @@ func (s *Service) SyncGroup(req *kmsg.SyncGroupRequest, reply func(*kmsg.SyncGro
 	}, func(err error) { answer(syncFailed(code(err))) })
 }
 
-// Heartbeat handles versions 0–4.
-func (s *Service) Heartbeat(req *kmsg.HeartbeatRequest, reply func(*kmsg.HeartbeatResponse)) {
-	answer := func(code int16) {
-		r := kmsg.NewPtrHeartbeatResponse()
-		r.Version, r.ErrorCode = req.Version, code
-		reply(r)
-	}
-	if req.Group == "" {
-		answer(kerr.InvalidGroupID.Code)
-		return
-	}
-	s.do(req.Group, func(sh *shard, now int64) runtime.Outcome {
-		bad := sh.heartbeat(req, now)
-		return runtime.Outcome{Done: func(_ int64, err error) {
-			if err != nil {
-				answer(code(err))
-				return
-			}
-			answer(codeOf(bad))
-		}}
-	}, func(err error) {
-		if err == runtime.ErrLoading { // there is nothing the member should do about it
-			err = nil
-		}
-		answer(code(err))
-	})
-}
-
 // LeaveGroup handles versions 0–5; before version 3 it is one member that leaves.
 func (s *Service) LeaveGroup(req *kmsg.LeaveGroupRequest, reply func(*kmsg.LeaveGroupResponse)) {
 	members := req.Members

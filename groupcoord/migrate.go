@@ -71,14 +71,6 @@ func (sh *shard) syncInto(g *consumer.Group, req *kmsg.SyncGroupRequest, answer 
 	}}
 }
 
-// heartbeat is a Heartbeat.
-func (sh *shard) heartbeat(req *kmsg.HeartbeatRequest, now int64) *kerr.Error {
-	if g := sh.consumers.Get(req.Group); g != nil {
-		return sh.consumers.HeartbeatClassic(g, req, now)
-	}
-	return sh.groups.Heartbeat(req, now)
-}
-
 // TopicsChanged says that topics were made or altered or deleted; created is
 // whether there is a new one among them.
 func (s *Service) TopicsChanged(names []string, created bool) {

@@ -189,7 +189,7 @@ func TestLoadedMembersKeepTheirSession(t *testing.T) {
 		h.lead(2)
 		beat := kmsg.NewPtrHeartbeatRequest()
 		beat.Group, beat.MemberID, beat.Generation = "g", member, 1
-		if c := ask(h.svc.Heartbeat, beat).ErrorCode; c != 0 {
+		if c := ask(h.heartbeat, beat).ErrorCode; c != 0 {
 			t.Fatalf("heartbeat after the move: %d", c)
 		}
 		h.clock.Advance(10_000)

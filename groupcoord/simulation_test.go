@@ -163,7 +163,7 @@ func (f *fleet) act(c *eager) {
 	case "beat":
 		r := kmsg.NewPtrHeartbeatRequest()
 		r.Group, r.MemberID, r.InstanceID, r.Generation = "g", c.member, c.instance, c.gen
-		f.h.svc.Heartbeat(r, func(r *kmsg.HeartbeatResponse) { answered(func() { c.failed(r.ErrorCode) }) })
+		f.h.svc.Heartbeat(Caller{}, r, func(r *kmsg.HeartbeatResponse) { answered(func() { c.failed(r.ErrorCode) }) })
 	}
 }
 

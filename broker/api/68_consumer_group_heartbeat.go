@@ -6,7 +6,7 @@ import (
 )
 
 // ConsumerGroupHeartbeat, versions 0 and 1: members of consumer groups join, go on
-// and leave with it (KIP-848).
+// and leave with it (KIP-848). The answer may be held until there is news.
 //
 // v1 regular expressions, member ids made by the client
 func newConsumerGroupHeartbeat(g Groups) Handle {
@@ -14,6 +14,10 @@ func newConsumerGroupHeartbeat(g Groups) Handle {
 		return nil
 	}
 	return Typed(func(c *conn.Call, r *kmsg.ConsumerGroupHeartbeatRequest) {
-		g.ConsumerGroupHeartbeat(caller(c), r, func(resp *kmsg.ConsumerGroupHeartbeatResponse) { c.Reply(resp) })
+		who := caller(c)
+		if mayHold(c, consumerProtocol) {
+			who.Hold = c.Hold
+		}
+		g.ConsumerGroupHeartbeat(who, r, func(resp *kmsg.ConsumerGroupHeartbeatResponse) { c.Reply(resp) })
 	})
 }

@@ -19,7 +19,7 @@ const groupOperations = 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11
 type Groups interface {
 	JoinGroup(groupcoord.Caller, *kmsg.JoinGroupRequest, func(*kmsg.JoinGroupResponse))
 	SyncGroup(*kmsg.SyncGroupRequest, func(*kmsg.SyncGroupResponse))
-	Heartbeat(*kmsg.HeartbeatRequest, func(*kmsg.HeartbeatResponse))
+	Heartbeat(groupcoord.Caller, *kmsg.HeartbeatRequest, func(*kmsg.HeartbeatResponse))
 	LeaveGroup(*kmsg.LeaveGroupRequest, func(*kmsg.LeaveGroupResponse))
 	DescribeGroups(*kmsg.DescribeGroupsRequest, func(*kmsg.DescribeGroupsResponse))
 	ListGroups(*kmsg.ListGroupsRequest, func(*kmsg.ListGroupsResponse))

@@ -14,6 +14,9 @@ const maxHeld = 3000
 // member is everybody in the group.
 type news struct{ group, member string }
 
+// HasNews tells whether TakeNews has something to tell.
+func (gs *Groups) HasNews() bool { return len(gs.news) > 0 }
+
 // TakeNews calls f with every member whose heartbeat has another answer than
 // before, and forgets them; an empty member stands for all of a group.
 func (gs *Groups) TakeNews(f func(group, member string)) {

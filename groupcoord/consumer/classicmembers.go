@@ -229,6 +229,24 @@ func (gs *Groups) HeartbeatClassic(g *Group, r *kmsg.HeartbeatRequest, now int64
 		return kerr.IllegalGeneration
 	}
 	gs.refresh(m, now)
+	return gs.rejoins(g, m, now)
+}
+
+// CheckClassic is what HeartbeatClassic answers, for a heartbeat that came before:
+// the member's session runs since then.
+func (gs *Groups) CheckClassic(g *Group, r *kmsg.HeartbeatRequest, now int64) *kerr.Error {
+	m, bad := g.classicMember(r.MemberID, r.InstanceID)
+	if bad != nil {
+		return bad
+	}
+	if r.Generation != m.Epoch {
+		return kerr.IllegalGeneration
+	}
+	return gs.rejoins(g, m, now)
+}
+
+// rejoins tells a member to rejoin, if it shall.
+func (gs *Groups) rejoins(g *Group, m *Member, now int64) *kerr.Error {
 	if m.Epoch < g.assignmentEpoch || m.State == MemberUnrevoked || m.State == MemberUnreleased && !g.waits(m) {
 		gs.expectJoin(m, now)
 		return kerr.RebalanceInProgress

@@ -141,7 +141,7 @@ func (gs *Groups) beat(g *Group, b *Beat, at Moment, before []runtime.Record) (R
 		if !b.Again {
 			gs.refresh(m, at.Now)
 		}
-		return g.nothingNew(m), Decision{}, nil
+		return g.nothingNew(m, at.Now), Decision{}, nil
 	}
 	c := &change{gs: gs, g: g, at: at, out: before}
 	d, bad := c.admit(b)
@@ -374,17 +374,18 @@ func (c *change) topicIDs(names *Set, regex string) []ids.TopicID {
 }
 
 // nothingNew answers a heartbeat that changes nothing.
-func (g *Group) nothingNew(m *Member) Reply {
-	return Reply{MemberID: m.ID, Epoch: m.Epoch, Interval: g.interval(&m.Standing), Idle: m.State != MemberUnrevoked}
+func (g *Group) nothingNew(m *Member, now int64) Reply {
+	return Reply{MemberID: m.ID, Epoch: m.Epoch, Interval: g.interval(now), Idle: m.State != MemberUnrevoked}
 }
 
-// interval is when the member shall come again. One to which something is about
-// to come is told to come soon.
-func (g *Group) interval(s *Standing) int32 {
-	if s.State == MemberUnreleased || s.State == MemberUnrevoked || g.epoch > g.assignmentEpoch {
+// interval is when a member shall come again: soon while the group has not found
+// itself, and some time after, because changes seldom come alone.
+func (g *Group) interval(now int64) int32 {
+	own := g.own().HeartbeatInterval
+	if g.State() != Stable || now < g.assignedAt+2*int64(own) {
 		return g.soon()
 	}
-	return g.own().HeartbeatInterval
+	return own
 }
 
 // beatsPerSecond bounds the heartbeats that the members of one group are asked for
@@ -424,7 +425,7 @@ func (gs *Groups) HoldFor(group string) int64 {
 // when it has changed.
 func (c *change) reply(d *draft, was *Standing, r *kmsg.ConsumerGroupHeartbeatRequest) Reply {
 	full := r.RebalanceTimeoutMillis != -1 && (r.SubscribedTopicNames != nil || r.SubscribedTopicRegex != nil) && r.Topics != nil
-	out := Reply{MemberID: d.ID, Epoch: d.Epoch, Interval: c.g.interval(&d.Standing)}
+	out := Reply{MemberID: d.ID, Epoch: d.Epoch, Interval: c.g.interval(c.at.Now)}
 	if r.MemberEpoch == epochJoin || full || !d.Assigned.equal(was.Assigned) {
 		out.Assigned, out.Assignment = d.Assigned, true
 	}

@@ -218,7 +218,7 @@ func (w *writing) finish() {
 	}
 	g.home.assignAt(g, w.now)
 	g.watchPatterns(w.now)
-	if s := g.State(); g.story.Running() && (s == Stable || s == Empty) {
+	if s := g.State(); g.story.Running() && g.epoch >= g.story.To() && (s == Stable || s == Empty) {
 		done := g.story.End(w.now)
 		g.home.told = append(g.home.told, Note{Group: g.ID, Epoch: g.epoch, Text: "rebalanced", Done: &done})
 	}

@@ -73,6 +73,9 @@ func (s *Story) add(r *Rebalance, why string) {
 // Running tells whether a rebalance has begun and not ended.
 func (s *Story) Running() bool { return len(s.list) > 0 && s.list[len(s.list)-1].Ended == 0 }
 
+// To is the epoch that the last rebalance leads to.
+func (s *Story) To() int32 { return s.list[len(s.list)-1].To }
+
 // Arrived notes that a member has done its part of the rebalance that runs.
 func (s *Story) Arrived(member string) {
 	if !s.Running() {
