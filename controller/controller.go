@@ -93,6 +93,8 @@ func New(o Options) (*Controller, error) {
 		Node: node, Controller: o.Raft.CanBeVoter, Bootstrap: c.bootstrap, Publishers: o.Publishers,
 		SessionTimeout:   time.Duration(o.Config.Int("broker.session.timeout.ms")) * time.Millisecond,
 		MaxIdle:          time.Duration(o.Config.Int("metadata.max.idle.interval.ms")) * time.Millisecond,
+		BalanceInterval:  balanceInterval(o.Config),
+		UncleanInterval:  time.Duration(o.Config.Long("unclean.leader.election.interval.ms")) * time.Millisecond,
 		SnapshotBytes:    o.Config.Long("metadata.log.max.record.bytes.between.snapshots"),
 		SnapshotInterval: time.Duration(o.Config.Long("metadata.log.max.snapshot.interval.ms")) * time.Millisecond,
 		Clock:            o.Raft.Clock, Seed: o.Raft.Seed, Logger: o.Raft.Logger, Failed: o.Raft.Failed,
@@ -108,6 +110,15 @@ func New(o Options) (*Controller, error) {
 		return nil, errors.Join(err, c.node.Close())
 	}
 	return c, nil
+}
+
+// balanceInterval is how often leaders are given back to the preferred replicas;
+// 0: never.
+func balanceInterval(v *configs.Values) time.Duration {
+	if !v.Bool("auto.leader.rebalance.enable") {
+		return 0
+	}
+	return time.Duration(v.Long("leader.imbalance.check.interval.seconds")) * time.Second
 }
 
 // listener passes on who leads behind the active controller's back: brokers

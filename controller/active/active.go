@@ -38,6 +38,8 @@ type Options struct {
 
 	SessionTimeout   time.Duration // broker.session.timeout.ms
 	MaxIdle          time.Duration // metadata.max.idle.interval.ms; 0: no NoOp records
+	BalanceInterval  time.Duration // leader.imbalance.check.interval.seconds; 0: leaders are left where they are
+	UncleanInterval  time.Duration // unclean.leader.election.interval.ms
 	SnapshotBytes    int64         // metadata.log.max.record.bytes.between.snapshots
 	SnapshotInterval time.Duration // metadata.log.max.snapshot.interval.ms; 0: by size only
 

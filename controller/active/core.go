@@ -80,6 +80,7 @@ type core struct {
 	snapshotTime  int64 // ms, when it was begun
 
 	meters meters
+	chores []chore
 }
 
 // transaction is the part of the log since a BeginTransaction record.

@@ -17,6 +17,7 @@ func (c *core) tick(now int64) (next int64) {
 		return next
 	}
 	next = min(next, c.expire(now))
+	next = min(next, c.periodically(now))
 	next = min(next, c.fenceExpired(now))
 	return min(next, c.noOp(now))
 }
@@ -43,6 +44,49 @@ func (c *core) brokerDied(id ids.NodeID, epoch, now int64) {
 }
 
 func ignore(kmsg.Response, error) {}
+
+// chore is what the active controller does now and then by itself.
+type chore struct {
+	every int64 // ms; 0: never
+	do    func(*decide.Env) (d decide.Decision, more bool)
+	due   int64
+}
+
+// begin starts the chores of a new active controller.
+func (c *core) begin(now int64) {
+	c.chores = []chore{
+		{every: c.o.BalanceInterval.Milliseconds(), do: decide.BalanceLeaders},
+		{every: c.o.UncleanInterval.Milliseconds(), do: decide.ElectUnclean},
+	}
+	for i := range c.chores {
+		c.chores[i].due = now + c.chores[i].every
+	}
+}
+
+// periodically does the chores that are due, each again at once while there is
+// more to do.
+func (c *core) periodically(now int64) (next int64) {
+	next = never
+	for i := range c.chores {
+		x := &c.chores[i]
+		if x.every <= 0 {
+			continue
+		}
+		if x.due <= now {
+			more := false
+			c.request(func(e *decide.Env) (d decide.Decision, _ error) {
+				d, more = x.do(e)
+				return d, nil
+			}, ignore, now)
+			x.due = now + x.every
+			if more {
+				x.due = now
+			}
+		}
+		next = min(next, x.due)
+	}
+	return next
+}
 
 // noOp appends a record that says nothing when the log has not moved for a
 // while, so that whoever follows can tell "nothing new" from "cut off"

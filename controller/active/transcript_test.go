@@ -219,6 +219,9 @@ func (s *stage) command(d *datadriven.TestData) error {
 		return err
 	case "append-fails":
 		s.refuse = map[string]error{"not-leader": raftio.ErrNotLeader, "too-large": raftio.ErrBatchTooLarge, "no": nil}[d.CmdArgs[0].Key]
+	case "chores": // what the active controller does by itself begins now
+		s.o.BalanceInterval, s.o.UncleanInterval = time.Duration(arg("balance", 0))*time.Millisecond, time.Duration(arg("unclean", 0))*time.Millisecond
+		s.begin(s.now)
 	case "voters":
 		s.voters = []ids.NodeID{1, 2, 3}
 	case "peer":
@@ -268,7 +271,11 @@ func (s *stage) ask(d *datadriven.TestData, arg func(string, int64) int64) {
 		t := kmsg.NewCreateTopicsRequestTopic()
 		t.Topic, t.NumPartitions, t.ReplicationFactor = d.CmdArgs[0].Key, int32(arg("partitions", 1)), int16(arg("factor", 1))
 		req.Topics = append(req.Topics, t)
-		s.request(func(e *decide.Env) (decide.Decision, error) { return decide.CreateTopics(e, req) }, s.reply("create "+t.Topic), s.now)
+		until := deadline(s.now, Patient)
+		if within := arg("within", -1); within >= 0 {
+			until = deadline(s.now, time.Duration(within)*time.Millisecond)
+		}
+		s.timely(func(e *decide.Env) (decide.Decision, error) { return decide.CreateTopics(e, req) }, until, s.reply("create "+t.Topic), s.now)
 	case "panic":
 		s.request(func(*decide.Env) (decide.Decision, error) { panic("bug") }, s.reply("panic"), s.now)
 	case "contradict":

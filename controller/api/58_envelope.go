@@ -32,7 +32,8 @@ func (s *Server) envelope() handle {
 }
 
 func (s *Server) unpack(r *request, req *kmsg.EnvelopeRequest) (*request, *decide.Error) {
-	if err := checkPrincipal(req.RequestPrincipal); err != nil {
+	who, err := principalName(req.RequestPrincipal)
+	if err != nil {
 		return nil, &decide.Error{Code: kerr.PrincipalDeserializationFailure.Code}
 	}
 	if n := len(req.ClientHostAddress); n != 4 && n != 16 {
@@ -54,7 +55,7 @@ func (s *Server) unpack(r *request, req *kmsg.EnvelopeRequest) (*request, *decid
 		return nil, unsupported
 	}
 	return &request{
-		header: h, body: body, listener: r.listener, forwarded: true,
+		header: h, body: body, listener: r.listener, forwarded: true, principal: who,
 		reply: func(resp kmsg.Response) {
 			if notLeader(resp) {
 				r.reply(sealed(req, nil, &decide.Error{Code: kerr.NotController.Code}))
@@ -99,21 +100,21 @@ func sealed(req *kmsg.EnvelopeRequest, data []byte, err *decide.Error) kmsg.Resp
 	return resp
 }
 
-// checkPrincipal reads a principal as Kafka's default builder writes it:
+// principalName reads a principal as Kafka's default builder writes it:
 //
 //	int16  version (0)
 //	compact string  type
 //	compact string  name
 //	bool            token authenticated
 //	tagged fields
-func checkPrincipal(b []byte) error {
+func principalName(b []byte) (string, error) {
 	r := kbin.Reader{Src: b}
 	if v := r.Int16(); v != 0 {
-		return fmt.Errorf("principal of version %d", v)
+		return "", fmt.Errorf("principal of version %d", v)
 	}
 	r.CompactString()
-	r.CompactString()
+	name := r.CompactString()
 	r.Bool()
 	kmsg.ReadTags(&r)
-	return r.Complete()
+	return name, r.Complete()
 }

@@ -77,10 +77,20 @@ type request struct {
 	line     pulse.Line // the connection; nil out of an envelope
 	// forwarded: a broker sent it on for its client.
 	forwarded bool
+	// principal is the name of who asks, as the broker found out; "" for anybody.
+	principal string
 	// reply answers. Exactly one of reply and refuse is called, once.
 	reply func(kmsg.Response)
 	// refuse hangs up, or tells the broker so that passed the request on.
 	refuse func(error)
+}
+
+// user is the name that quotas know who asks by.
+func (r *request) user() string {
+	if r.principal == "" {
+		return anonymousName
+	}
+	return r.principal
 }
 
 // fail answers with an error for the whole request.
@@ -91,13 +101,17 @@ type handle func(*request)
 
 // Server is the conn.Handler of controller listeners.
 type Server struct {
-	parts   Parts
-	handles []handle // by key
+	parts     Parts
+	handles   []handle // by key
+	mutations mutations
 }
 
 // New wires the handlers of table.go.
 func New(p Parts) (*Server, error) {
-	s := &Server{parts: p, handles: make([]handle, len(apikey.All()))}
+	s := &Server{parts: p, handles: make([]handle, len(apikey.All())), mutations: mutations{buckets: map[bucketKey]*bucket{}}}
+	if v := p.Node.Config; v != nil {
+		s.mutations.window = float64(v.Int("controller.quota.window.num")) * float64(v.Int("controller.quota.window.size.seconds"))
+	}
 	for _, r := range s.routes() {
 		e, ok := apikey.Lookup(r.key)
 		if !ok || !e.Served(apikey.Controller) || s.handles[r.key] != nil {

@@ -125,7 +125,8 @@ func (c *change) lastKnownServes() bool {
 
 // eligible works out the target ELR: who left an ISR that is now smaller than
 // min.insync.replicas keeps every committed record, for none is committed
-// without it.
+// without it. One that is no replica any more throws its records away, and is
+// left out; Kafka keeps its name.
 func (c *change) eligible() {
 	if !c.elrEnabled {
 		return
@@ -136,7 +137,7 @@ func (c *change) eligible() {
 	}
 	var out []ids.NodeID
 	for _, r := range slices.Concat(c.p.ELR, c.p.ISR) {
-		if !slices.Contains(c.isr, r) && !slices.Contains(c.lost, r) && !slices.Contains(out, r) {
+		if slices.Contains(c.replicas, r) && !slices.Contains(c.isr, r) && !slices.Contains(c.lost, r) && !slices.Contains(out, r) {
 			out = append(out, r)
 		}
 	}

@@ -108,6 +108,6 @@ var logKeys = []row{
 		"Number of logs of a directory that are opened, recovered and closed at a time."},
 	{"unclean.leader.election.enable", Boolean, "false", nil, High, ClusterWide, acts,
 		"Let a replica that is not in sync become leader when no other is left, at the price of lost records."},
-	{"unclean.leader.election.interval.ms", Long, "300000", atLeast(1), Medium, ReadOnly, internal,
+	{"unclean.leader.election.interval.ms", Long, "300000", atLeast(1), Medium, ReadOnly, internal | acts,
 		"Time, in ms, between two searches for partitions that need an unclean leader."},
 }

@@ -2,7 +2,7 @@ package configs
 
 // nodeKeys are the broker keys of the node, its roles and the metadata quorum.
 var nodeKeys = []row{
-	{"auto.leader.rebalance.enable", Boolean, "true", nil, High, ReadOnly, 0,
+	{"auto.leader.rebalance.enable", Boolean, "true", nil, High, ReadOnly, acts,
 		"Move leadership back to the preferred replica from time to time."},
 	{"broker.heartbeat.interval.ms", Int, "2000", nil, Medium, ReadOnly, acts,
 		"Time, in ms, between two heartbeats of a broker to the controller."},
@@ -44,9 +44,9 @@ var nodeKeys = []row{
 		"Pause, in ms, before a failed request between controllers is repeated."},
 	{"controller.quorum.voters", List, "", voterList{}, High, ReadOnly, acts,
 		"Fixed set of voters, as id@host:port,…; empty when the voters are kept in the metadata log."},
-	{"controller.quota.window.num", Int, "11", atLeast(1), Low, ReadOnly, 0,
+	{"controller.quota.window.num", Int, "11", atLeast(1), Low, ReadOnly, acts,
 		"Number of samples kept for the quota on controller mutations."},
-	{"controller.quota.window.size.seconds", Int, "1", atLeast(1), Low, ReadOnly, 0,
+	{"controller.quota.window.size.seconds", Int, "1", atLeast(1), Low, ReadOnly, acts,
 		"Length of one sample, in seconds, of the quota on controller mutations."},
 	{"controller.socket.timeout.ms", Int, "30000", nil, Medium, ReadOnly, 0,
 		"Socket timeout, in ms, of the broker's requests to the controller."},
@@ -60,7 +60,7 @@ var nodeKeys = []row{
 		"Segment size, in bytes, of the metadata log; for tests only."},
 	{"internal.metadata.max.batch.size.in.bytes", Int, "8388608", nil, Low, ReadOnly, internal,
 		"Largest batch, in bytes, that the metadata log's leader writes."},
-	{"leader.imbalance.check.interval.seconds", Long, "300", atLeast(1), High, ReadOnly, 0,
+	{"leader.imbalance.check.interval.seconds", Long, "300", atLeast(1), High, ReadOnly, acts,
 		"Time, in seconds, between two searches for partitions that are not led by their preferred replica."},
 	{"metadata.log.dir", String, null, nil, High, ReadOnly, acts,
 		"Directory of the metadata log; the first log directory when unset."},
