@@ -66,7 +66,7 @@ func start(ctx context.Context, node *config.Node, warnings []string, log logs) 
 	if err = r.assemble(node, p); err != nil {
 		return nil, err
 	}
-	r.monitor.open(r)
+	r.monitor.open(r, node)
 	if err = r.controller.Start(); err != nil {
 		return nil, err
 	}
