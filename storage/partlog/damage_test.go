@@ -260,3 +260,37 @@ func TestScrub(t *testing.T) {
 		t.Fatalf("%d batches are refused", refused)
 	}
 }
+
+// countingFS counts the syncs of directories.
+type countingFS struct {
+	vfs.FS
+	dirs map[string]int
+}
+
+func (f *countingFS) SyncDir(name string) error {
+	f.dirs[name]++
+	return f.FS.SyncDir(name)
+}
+
+// TestFirstFlush: the first flush of a new log syncs its directory and the one
+// above it once; one that has nothing but records to flush syncs none.
+func TestFirstFlush(t *testing.T) {
+	f := &countingFS{vfs.NewMem(), map[string]int{}}
+	if err := f.MkdirAll("/data"); err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	l := mustOpen(t, testOptions(f, quietEnv(), &cfg))
+	for i, want := range []int{1, 0} {
+		if _, err := l.AppendAsLeader(makeBatch(1, testNow, 10, 1, batch.Options{}), 1, Client, testNow); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if f.dirs[l.Dir()] != want || f.dirs["/data"] != want || len(f.dirs) != 2*want {
+			t.Fatalf("flush %d: %v", i, f.dirs)
+		}
+		clear(f.dirs)
+	}
+}

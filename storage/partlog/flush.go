@@ -87,7 +87,10 @@ func (l *Log) planFlush(target ids.Offset) (*flushJob, error) {
 		}
 		job.files = append(job.files, f.Acquire())
 		if l.txnsDirty {
-			job.txns = append(job.txns, s)
+			if err := s.SaveTxns(); err != nil {
+				return nil, l.stall("flush", err)
+			}
+			job.txns, job.names = append(job.txns, s), true // the file may be new
 		}
 	}
 	if l.epochsDirty {
@@ -109,12 +112,15 @@ func (j *flushJob) run(l *Log) error {
 		}
 	}
 	if j.epochs != nil {
-		if err := ReplaceFile(l.dir.FS, l.dir.Path+"/"+epochs.FileName, j.epochs); err != nil {
+		if err := renameInto(l.dir.FS, l.dir.Path+"/"+epochs.FileName, j.epochs); err != nil {
 			return err
 		}
 	}
-	if j.names {
+	switch {
+	case j.names:
 		return l.syncNames()
+	case j.epochs != nil:
+		return l.dir.FS.SyncDir(l.dir.Path)
 	}
 	return nil
 }

@@ -92,14 +92,19 @@ func writeFile(fsys vfs.FS, name string, b []byte, sync bool) error {
 // ReplaceFile writes a file so that a crash leaves the old contents or the
 // new, never a mixture: temporary file, sync, rename, sync of the directory.
 func ReplaceFile(fsys vfs.FS, name string, b []byte) error {
+	if err := renameInto(fsys, name, b); err != nil {
+		return err
+	}
+	return fsys.SyncDir(path.Dir(name))
+}
+
+// renameInto is ReplaceFile but for the sync of the directory.
+func renameInto(fsys vfs.FS, name string, b []byte) error {
 	tmp := name + ".tmp"
 	if err := writeFile(fsys, tmp, b, true); err != nil {
 		return err
 	}
-	if err := fsys.Rename(tmp, name); err != nil {
-		return err
-	}
-	return fsys.SyncDir(path.Dir(name))
+	return fsys.Rename(tmp, name)
 }
 
 // syncNames makes the directory's entries and partition.metadata durable.

@@ -54,7 +54,18 @@ func (l *Log) searchSegment(s *segment.Segment, ts int64, interval int32) (found
 		return found, false, err
 	}
 	// The entry below ts names a batch that is too old, as is everything in front of it.
-	t, _ := times.ByTime(s.Base, ts-1)
+	t, some := times.ByTime(s.Base, ts-1)
+	if some {
+		if ok, err := s.HoldsTime(t, interval); err != nil {
+			return found, false, err
+		} else if !ok {
+			l.warn("a time index did not fit the log and was made anew", &segment.CorruptError{Path: s.Path(), Reason: "its time index is wrong"})
+			if err := s.RebuildIndexes(interval); err != nil {
+				return found, false, err
+			}
+			t, _ = segment.TimeIndex(nil).Last(s.Base) // from the beginning
+		}
+	}
 	_, pos, ok, err := s.Position(max(t.Offset, l.start), interval)
 	if err != nil || !ok {
 		return found, false, err

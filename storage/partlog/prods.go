@@ -3,7 +3,6 @@ package partlog
 import (
 	"encoding/binary"
 	"errors"
-	"io"
 	"io/fs"
 	"slices"
 
@@ -99,7 +98,14 @@ func (l *Log) applyBatch(s *segment.Segment, b *producers.Batch) error {
 		return nil
 	}
 	l.txnsDirty = true
-	return s.AddTxn(segment.AbortedTxn{ProducerID: done.ProducerID, First: done.First, Last: done.Last, LastStable: done.LastStable})
+	a := segment.AbortedTxn{ProducerID: done.ProducerID, First: done.First, Last: done.Last, LastStable: done.LastStable}
+	err := s.AddTxn(a)
+	if errors.Is(err, segment.ErrTxnIndex) {
+		if err = l.rebuildTxns(s, err); err == nil {
+			err = s.AddTxn(a)
+		}
+	}
+	return err
 }
 
 // unstableOffset is FirstUnstableOffset of the state as loaded. Callers hold mu.
@@ -129,7 +135,7 @@ func (l *Log) loadProducers() error {
 				break
 			}
 		}
-		if !errors.Is(err, producers.ErrSnapshot) && !errors.Is(err, fs.ErrNotExist) {
+		if !unusable(err) {
 			return err
 		}
 		l.warn("a producer snapshot is rebuilt from the log", err)
@@ -147,6 +153,11 @@ func (l *Log) loadProducers() error {
 	return nil
 }
 
+// unusable tells a snapshot that is torn, damaged or gone from a disk that fails.
+func unusable(err error) bool {
+	return errors.Is(err, producers.ErrSnapshot) || errors.Is(err, fs.ErrNotExist)
+}
+
 // replayProducers applies the batches from an offset to the end.
 func (l *Log) replayProducers(from ids.Offset) error {
 	for i, s := range l.segs {
@@ -162,42 +173,7 @@ func (l *Log) replayProducers(from ids.Offset) error {
 }
 
 func (l *Log) replaySegment(s *segment.Segment, from ids.Offset) error {
-	_, pos, ok, err := s.Position(from, l.config.Load().IndexIntervalBytes)
-	if err != nil || !ok {
-		return err
-	}
-	f, err := s.Log()
-	if err != nil {
-		return err
-	}
-	if err := l.verifyLocked(s, pos, l.sizeOf(s)); err != nil && !misled(err) {
-		return err // damage was told of; the state needs headers, and of markers the record
-	}
-	sc := segment.NewScanner(f, pos, l.sizeOf(s))
-	defer sc.Close()
-	for {
-		h, at, err := sc.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if h.ProducerID < 0 || h.Base < from {
-			continue
-		}
-		var v batch.View
-		if h.Control() {
-			v = make(batch.View, h.Size)
-			if _, err := f.ReadAt(v, at); err != nil {
-				return err
-			}
-		}
-		b := producerBatch(&h, v, h.Base)
-		if err := l.applyBatch(s, &b); err != nil {
-			return err
-		}
-	}
+	return l.eachProducerBatch(s, from, func(b *producers.Batch) error { return l.applyBatch(s, b) })
 }
 
 func (l *Log) snapshotName(off ids.Offset) string {
@@ -302,7 +278,7 @@ func (l *Log) AbortedTxns(dst []AbortedTxn, from, to ids.Offset) ([]AbortedTxn, 
 		return dst, l.errf("producer state", err)
 	}
 	for _, s := range l.segs[max(0, l.floor(from)):] {
-		txns, err := s.Txns()
+		txns, err := l.txnsOf(s)
 		if err != nil {
 			return dst, l.errf("aborted transactions", err)
 		}

@@ -89,7 +89,7 @@ func (l *Log) AbortedIndex() ([]segment.AbortedTxn, error) {
 	}
 	var out []segment.AbortedTxn
 	for _, s := range l.segs {
-		txns, err := s.Txns()
+		txns, err := l.txnsOf(s)
 		if err != nil {
 			return nil, l.errf("aborted transactions", err)
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"os"
 
 	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -105,6 +104,8 @@ func (r *recovery) run(start, end int64) error {
 			return nil
 		}
 		r.s.note(&h, pos, r.o.Interval)
+		// Read from its beginning, for its index is lost or has nothing to say.
+		r.s.markers = r.s.markers || start == 0 && h.Control() && h.Transactional()
 		if r.o.Seen != nil {
 			if err := r.o.Seen(&h, v); err != nil {
 				return err
@@ -192,31 +193,4 @@ func (s *Segment) finishRecovery(good, end int64, next ids.Offset) error {
 func (s *Segment) begins(entries []byte, suffix string) (bool, error) {
 	b, err := readIndexFile(s.dir.FS, s.name(suffix))
 	return bytes.HasPrefix(entries, b), err
-}
-
-// cutTxns removes aborted transactions whose marker is not below next, and a torn tail.
-func (s *Segment) cutTxns(next ids.Offset) error {
-	h := s.heat()
-	name := s.name(TxnSuffix)
-	b, err := readIndexFile(s.dir.FS, name)
-	if err != nil {
-		return err
-	}
-	txns, _ := ParseAbortedTxns(name, b)
-	for len(txns) > 0 && txns[len(txns)-1].Last >= next {
-		txns = txns[:len(txns)-1]
-	}
-	h.txns, h.hasTxn = txns[:len(txns):len(txns)], true
-	if len(txns)*txnEntry == len(b) {
-		return nil
-	}
-	f, err := s.dir.FS.OpenFile(name, os.O_RDWR)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := f.Truncate(int64(len(txns) * txnEntry)); err != nil {
-		return err
-	}
-	return f.Sync()
 }

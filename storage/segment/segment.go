@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"sync/atomic"
 
@@ -82,19 +81,26 @@ type Segment struct {
 	Active, Used bool
 	Behind       bool // the index files lack entries that the log has: a clean close must save them
 	// Partial: the indexes end where damage begins, and so may the largest timestamp.
-	Partial   bool
-	reindexed bool // Reindex was called: an index that misleads now is the log's damage
-	trust     trust
-	hot       *hot
+	Partial bool
+	// TxnsVouched: the owner compared the transaction index with the log, or this
+	// process wrote all of it.
+	TxnsVouched bool
+	reindexed   bool // Reindex was called: an index that misleads now is the log's damage
+	// markers: the offset index was lost, the log holds ends of transactions, and so
+	// the transaction index may be lost too where it is missing.
+	markers bool
+	trust   trust
+	hot     *hot
 }
 
 type hot struct {
-	log    *File
-	index  entries
-	times  entries
-	txns   []AbortedTxn
-	hasTxn bool // txns loaded
-	last   int64
+	log      *File
+	index    entries
+	times    entries
+	txns     []AbortedTxn
+	hasTxn   bool // txns loaded
+	txnSaved int  // entries in the file
+	last     int64
 	// last is the position of the newest offset entry, 0 without: an entry is due
 	// when the next batch begins more than the interval after it.
 }
@@ -125,7 +131,7 @@ func Create(dir *Dir, base ids.Offset, now, preallocate int64) (*Segment, error)
 			return nil, errors.Join(err, dir.FS.Remove(dir.name(base, LogSuffix)))
 		}
 	}
-	s := &Segment{Base: base, dir: dir, max: TimeAt{-1, base}, first: -1, Created: now, hot: &hot{log: newFile(f), hasTxn: true}}
+	s := &Segment{Base: base, dir: dir, max: TimeAt{-1, base}, first: -1, Created: now, TxnsVouched: true, hot: &hot{log: newFile(f), hasTxn: true}}
 	s.hot.index.reset()
 	s.hot.times.reset()
 	return s, nil
@@ -182,6 +188,11 @@ func (s *Segment) Index(interval int32) (OffsetIndex, error) {
 	return OffsetIndex(h.index.buf), nil
 }
 
+// maxUnindexed is how much may lie behind the last entry, an interval aside: a
+// batch, and what was appended at once with it by a writer that makes an entry
+// an append. More is a file that was cut.
+const maxUnindexed = 64 << 20
+
 func (s *Segment) loadIndex(interval int32) error {
 	size, err := s.Size()
 	if err != nil {
@@ -192,7 +203,12 @@ func (s *Segment) loadIndex(interval int32) error {
 		return err
 	}
 	n := OffsetIndex(b).valid(s.Base, size, 1<<62)
-	if n != len(b) && !allZero(b[n:]) || b == nil && size > int64(interval) {
+	covered := int64(0)
+	if n > 0 {
+		covered = OffsetIndex(b).At(s.Base, n/offsetEntry-1).Position
+	}
+	missing := b == nil && size > int64(interval)
+	if n != len(b) && !allZero(b[n:]) || missing || size-covered > int64(interval)+maxUnindexed || len(b)%offsetEntry != 0 {
 		return s.rebuild(interval)
 	}
 	h := s.heat()
@@ -217,7 +233,7 @@ func (s *Segment) Times(interval int32) (TimeIndex, error) {
 		if err != nil {
 			return nil, err
 		}
-		if n != len(b) && !allZero(b[n:]) || b == nil && size > 0 {
+		if n != len(b) && !allZero(b[n:]) || n == 0 && size > 0 || len(b)%timeEntry != 0 {
 			if err := s.rebuild(interval); err != nil {
 				return nil, err
 			}
@@ -275,6 +291,9 @@ func (s *Segment) rebuild(interval int32) error {
 	h.index.reset()
 	h.times.reset()
 	h.last, s.max, s.first, s.Partial = 0, TimeAt{-1, s.Base}, -1, false
+	if len(h.txns) == 0 {
+		h.hasTxn = false // to be looked at in the light of what the log holds
+	}
 	sc := NewScanner(f, 0, size)
 	defer sc.Close()
 	for next := s.Base; ; {
@@ -288,6 +307,7 @@ func (s *Segment) rebuild(interval int32) error {
 			return err
 		}
 		s.note(&hd, pos, interval)
+		s.markers = s.markers || hd.Control() && hd.Transactional()
 		next = hd.Next()
 	}
 }
@@ -371,9 +391,6 @@ func (s *Segment) Activate(interval int32) error {
 	if _, err := s.Times(interval); err != nil {
 		return err
 	}
-	if _, err := s.Txns(); err != nil {
-		return err
-	}
 	if _, err := s.MaxTimestamp(interval); err != nil {
 		return err
 	}
@@ -387,11 +404,67 @@ func (s *Segment) MaxTimestamp(interval int32) (TimeAt, error) {
 		return s.max, nil
 	}
 	x, err := s.Times(interval)
-	if err == nil && s.max.Timestamp == unknown {
-		s.max, _ = x.Last(s.Base)
+	if err != nil || s.max.Timestamp != unknown {
+		return s.max, err
 	}
-	return s.max, err
+	last, some := x.Last(s.Base)
+	if some {
+		// Retention counts on this entry: it must be true, and the last one.
+		ok, err := s.HoldsTime(last, interval)
+		if err == nil && ok {
+			ok, err = s.newestIs(last, interval)
+		}
+		if err != nil {
+			return s.max, err
+		}
+		if !ok {
+			return s.max, s.rebuild(interval)
+		}
+	}
+	s.max = last
+	return s.max, nil
 }
+
+// newestIs tells whether the batches behind a time entry's have no larger
+// timestamp. Where timestamps grow these are an interval's worth; more than a
+// chunk of them is not looked at.
+func (s *Segment) newestIs(e TimeAt, interval int32) (bool, error) {
+	_, pos, ok, err := s.Position(e.Offset, interval)
+	if err != nil || !ok || s.size-pos > chunk {
+		return true, nilIf(err, ErrCorrupt)
+	}
+	sc := NewScanner(s.hot.log, pos, s.size)
+	defer sc.Close()
+	for {
+		h, _, err := sc.Next()
+		if err == io.EOF || errors.Is(err, ErrCorrupt) {
+			return true, nil
+		}
+		if err != nil || h.MaxTimestamp > e.Timestamp {
+			return false, err
+		}
+	}
+}
+
+// HoldsTime tells whether the batch that a time entry names has its timestamp.
+// Damage of the log is not the entry's fault.
+func (s *Segment) HoldsTime(e TimeAt, interval int32) (bool, error) {
+	h, _, ok, err := s.Position(e.Offset, interval)
+	if err != nil {
+		return errors.Is(err, ErrCorrupt), nilIf(err, ErrCorrupt)
+	}
+	return ok && h.Base <= e.Offset && h.MaxTimestamp == e.Timestamp, nil
+}
+
+func nilIf(err, is error) error {
+	if errors.Is(err, is) {
+		return nil
+	}
+	return err
+}
+
+// RebuildIndexes makes the offset and the time index anew.
+func (s *Segment) RebuildIndexes(interval int32) error { return s.rebuild(interval) }
 
 // FirstTimestamp is the largest timestamp of the first batch, -1 without.
 func (s *Segment) FirstTimestamp() (int64, error) {
@@ -447,7 +520,13 @@ func (s *Segment) Save(sync, sealed bool) error {
 	if err := h.index.save(s.dir.FS, s.name(IndexSuffix), sync); err != nil {
 		return err
 	}
-	return h.times.save(s.dir.FS, s.name(TimeSuffix), sync)
+	if err := h.times.save(s.dir.FS, s.name(TimeSuffix), sync); err != nil {
+		return err
+	}
+	if err := s.SaveTxns(); err != nil || !sync || len(h.txns) == 0 {
+		return err
+	}
+	return s.SyncTxns()
 }
 
 // Trim cuts the file to its valid bytes (preallocated space), durably: nobody
@@ -476,54 +555,3 @@ func (s *Segment) Cool() {
 
 // Hot tells whether the segment holds files or indexes.
 func (s *Segment) Hot() bool { return s.hot != nil }
-
-// Txns returns the aborted transactions whose markers are in this segment.
-func (s *Segment) Txns() ([]AbortedTxn, error) {
-	h := s.heat()
-	if !h.hasTxn {
-		b, err := vfs.ReadFile(s.dir.FS, s.name(TxnSuffix), maxIndexFile)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		if h.txns, err = ParseAbortedTxns(s.name(TxnSuffix), b); err != nil {
-			return nil, err
-		}
-		h.hasTxn = true
-	}
-	return h.txns, nil
-}
-
-// AddTxn appends to the transaction index, file included; one whose marker is
-// already there is ignored (recovery replays markers).
-func (s *Segment) AddTxn(a AbortedTxn) error {
-	txns, err := s.Txns()
-	if err != nil {
-		return err
-	}
-	if n := len(txns); n > 0 && txns[n-1].Last >= a.Last {
-		return nil
-	}
-	f, err := s.dir.FS.OpenFile(s.name(TxnSuffix), os.O_RDWR|os.O_CREATE)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := f.WriteAt(AppendAbortedTxn(nil, a), int64(len(txns)*txnEntry)); err != nil {
-		return err
-	}
-	s.hot.txns = append(txns[:len(txns):len(txns)], a)
-	return nil
-}
-
-// SyncTxns makes the transaction index durable.
-func (s *Segment) SyncTxns() error {
-	if s.hot == nil || len(s.hot.txns) == 0 {
-		return nil
-	}
-	f, err := s.dir.FS.OpenFile(s.name(TxnSuffix), os.O_RDWR)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
-}
