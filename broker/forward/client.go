@@ -71,6 +71,25 @@ func (c *Client) SetLeader(l ids.LeaderAndEpoch) {
 	c.leader = l
 	close(c.changed)
 	c.changed = make(chan struct{})
+	if c.peer != nil && c.peerOf.Leader != l.Leader {
+		time.AfterFunc(formerGrace, c.leaveFormer)
+	}
+}
+
+// formerGrace is how long a former leader may take to answer what it was asked
+// before: one that is well turns it down at once, and one that was paused or cut
+// off must not keep requests from the new leader.
+const formerGrace = 100 * time.Millisecond
+
+// leaveFormer breaks the connection unless it is the leader's, or none.
+func (c *Client) leaveFormer() {
+	c.mu.Lock()
+	peer := c.peer
+	former := peer != nil && c.peerOf.Leader != c.leader.Leader
+	c.mu.Unlock()
+	if former {
+		c.drop(peer)
+	}
 }
 
 // Leader is the leader known now; Leader.Leader may be NoNode.
@@ -177,7 +196,7 @@ func (c *Client) connect(ctx context.Context) (Peer, <-chan struct{}, error) {
 			continue
 		case c.dialing <- struct{}{}:
 		}
-		err = c.dial(ctx, leader)
+		err = c.dialWhile(ctx, leader, changed)
 		<-c.dialing
 		if err != nil {
 			return nil, changed, fmt.Errorf("controller %d: %w", leader.Leader, err)
@@ -201,6 +220,21 @@ func (c *Client) current() (Peer, ids.LeaderAndEpoch, <-chan struct{}, error) {
 		}
 	}
 	return nil, c.leader, c.changed, nil
+}
+
+// dialWhile is dial for as long as leader leads: a node that was paused accepts
+// connections and says nothing.
+func (c *Client) dialWhile(ctx context.Context, leader ids.LeaderAndEpoch, changed <-chan struct{}) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-changed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return c.dial(ctx, leader)
 }
 
 // dial connects to leader unless somebody has meanwhile, or it leads no more.

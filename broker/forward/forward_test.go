@@ -168,6 +168,64 @@ func TestNotControllerBreaksNothingElse(t *testing.T) {
 	})
 }
 
+// A leader that is paused keeps its connections open and answers nothing: what it
+// was asked goes to the next leader as soon as there is one.
+func TestPausedLeaderKeepsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cluster{}
+		c.do = func(ctx context.Context, node ids.NodeID, req kmsg.Request) (kmsg.Response, error) {
+			if node == 2 {
+				return answerCode(0)(ctx, node, req)
+			}
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-c.peers[0].done:
+				return nil, errors.New("connection closed")
+			}
+		}
+		client := c.client()
+		defer client.Close()
+		client.SetLeader(leader(1, 5))
+		begin, done := time.Now(), make(chan error)
+		go func() {
+			_, err := client.Do(t.Context(), &kmsg.AllocateProducerIDsRequest{})
+			done <- err
+		}()
+		synctest.Wait()
+		client.SetLeader(leader(ids.NoNode, 6))
+		client.SetLeader(leader(2, 6))
+		if err := <-done; err != nil || time.Since(begin) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+	})
+}
+
+// A dial to a node that leads no more holds up nobody.
+func TestDialEndsWithTheLead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := New(Options{RequestTimeout: time.Hour, Dial: func(ctx context.Context, node ids.NodeID) (Peer, error) {
+			if node == 1 {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return &peer{node: node, do: answerCode(0), done: make(chan struct{})}, nil
+		}})
+		defer client.Close()
+		client.SetLeader(leader(1, 5))
+		begin, done := time.Now(), make(chan error)
+		go func() {
+			_, err := client.Do(t.Context(), &kmsg.AllocateProducerIDsRequest{})
+			done <- err
+		}()
+		synctest.Wait()
+		client.SetLeader(leader(2, 6))
+		if err := <-done; err != nil || time.Since(begin) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+	})
+}
+
 func TestGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := errors.New("connection refused")
