@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/gregorbroker/gregor/tests/node"
 )
@@ -63,19 +62,8 @@ func (k *cluster) start(servers ...*node.Server) {
 // leader waits until one of the controllers leads, and tells what it says of the quorum.
 func (k *cluster) leader(of ...*node.Server) (leads *node.Server, says node.Quorum) {
 	k.await("a leader", func() bool {
-		for _, s := range of {
-			if !s.Alive() {
-				continue
-			}
-			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-			q, err := s.DescribeQuorum(ctx)
-			cancel()
-			if err == nil && q.Leader == s.ID() {
-				leads, says = s, q
-				return true
-			}
-		}
-		return false
+		leads, says = node.Leads(context.Background(), of...)
+		return leads != nil
 	})
 	return leads, says
 }
@@ -99,18 +87,7 @@ func (k *cluster) caughtUp(of ...*node.Server) (end int64) {
 
 // oneHistory checks that the logs of all nodes are the same up to end.
 func (k *cluster) oneHistory(end int64, of ...*node.Server) {
-	first, err := of[0].MetadataLog()
-	k.check(err)
-	for _, s := range of[1:] {
-		b, err := s.MetadataLog()
-		k.check(err)
-		if err := node.SameHistory(first, b, end); err != nil {
-			k.fatalf("%s %d and %s %d: %v", of[0].Name(), of[0].ID(), s.Name(), s.ID(), err)
-		}
-		if err := node.SameHistory(b, first, end); err != nil {
-			k.fatalf("%s %d and %s %d: %v", s.Name(), s.ID(), of[0].Name(), of[0].ID(), err)
-		}
-	}
+	k.check(node.OneHistory(end, nil, of...))
 }
 
 // others are the servers but one.

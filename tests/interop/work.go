@@ -2,15 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gregorbroker/gregor/tests/node"
 )
 
 // work is a producer, a consumer and a creator of topics that go on while a
@@ -19,12 +19,12 @@ import (
 type work struct {
 	k        *cluster
 	cl       *kgo.Client
+	topics   *node.Creations
 	stop     chan struct{}
 	wg       sync.WaitGroup
 	mu       sync.Mutex // guards what follows
 	produced int
 	consumed map[string]int
-	created  []string
 	failed   error
 }
 
@@ -33,8 +33,10 @@ func (k *cluster) work() *work {
 	k.topic("work", 2)
 	w := &work{k: k, stop: make(chan struct{}), consumed: map[string]int{},
 		cl: k.kgo(kgo.DefaultProduceTopic("work"), kgo.ConsumeTopics("work"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))}
+	var err error
+	w.topics, err = node.Create(k.srv, "work", 200*time.Millisecond)
+	k.check(err)
 	w.wg.Go(w.produce)
-	w.wg.Go(w.create)
 	w.wg.Go(w.consume)
 	return w
 }
@@ -78,28 +80,6 @@ func (w *work) produce() {
 	})
 }
 
-// create makes a topic now and then. An attempt may fail while the controllers
-// change; the topic must be there in the end.
-func (w *work) create() {
-	adm := kadm.NewClient(w.cl)
-	w.until(200*time.Millisecond, func(n int) error {
-		name := fmt.Sprintf("work-%d", n)
-		var err error
-		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-			_, err = adm.CreateTopic(ctx, 2, 1, nil, name)
-			cancel()
-			if err == nil || errors.Is(err, kerr.TopicAlreadyExists) {
-				w.mu.Lock()
-				defer w.mu.Unlock()
-				w.created = append(w.created, name)
-				return nil
-			}
-		}
-		return fmt.Errorf("topic %s: %w", name, err)
-	})
-}
-
 func (w *work) consume() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -123,6 +103,8 @@ func (w *work) end() {
 	defer w.cl.Close()
 	close(w.stop)
 	w.wg.Wait()
+	created, err := w.topics.Stop()
+	w.k.check(err)
 	if w.failed != nil {
 		w.k.fatalf("%v", w.failed)
 	}
@@ -138,9 +120,9 @@ func (w *work) end() {
 	}
 	// Apache Kafka's brokers learn of a topic a moment after its creation was answered.
 	w.k.await("every created topic to be there", func() bool {
-		topics, err := kadm.NewClient(w.cl).ListTopics(ctx, w.created...)
+		topics, err := kadm.NewClient(w.cl).ListTopics(ctx, created...)
 		w.k.check(err)
-		return !slices.ContainsFunc(w.created, func(name string) bool { return !topics.Has(name) })
+		return !slices.ContainsFunc(created, func(name string) bool { return !topics.Has(name) })
 	})
-	w.k.log = append(w.k.log, fmt.Sprintf("%d records, %d topics", w.produced, len(w.created)))
+	w.k.log = append(w.k.log, fmt.Sprintf("%d records, %d topics", w.produced, len(created)))
 }

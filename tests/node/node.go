@@ -50,6 +50,9 @@ type Place struct {
 	Static bool
 	// Joins: this controller is no voter until it is added to the quorum.
 	Joins bool
+	// Host is the address of all listeners, for a node in a network of its own;
+	// "" means 127.0.0.1.
+	Host string
 }
 
 // Server is one node's folder, ports and, while it runs, its process.
@@ -172,10 +175,10 @@ func (s *Server) Software() Software { return s.sw }
 func (s *Server) Become(sw Software) { s.sw = sw }
 
 // Addr is the client listener.
-func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+func (s *Server) Addr() string { return fmt.Sprintf("%s:%d", s.place.Host, s.port) }
 
 // Controller is the controller listener.
-func (s *Server) Controller() string { return fmt.Sprintf("127.0.0.1:%d", s.ctrl) }
+func (s *Server) Controller() string { return fmt.Sprintf("%s:%d", s.place.Host, s.ctrl) }
 
 // Dir holds the configuration, the data folder and, when kept, the output.
 func (s *Server) Dir() string { return s.dir }

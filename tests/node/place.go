@@ -12,6 +12,9 @@ func (p Place) withDefaults() Place {
 	if p.Roles == "" {
 		p.Roles = "broker,controller"
 	}
+	if p.Host == "" {
+		p.Host = "127.0.0.1"
+	}
 	return p
 }
 

@@ -17,9 +17,18 @@ type quorum struct {
 // ids from first on. They are formatted, each with the address of all, and not
 // started. Other nodes join by a Place that names one of them.
 func NewQuorum(first int, static bool, extra map[string]string, software ...Software) ([]*Server, error) {
+	places := make([]Place, len(software))
+	for i := range places {
+		places[i] = Place{ID: first + i, Roles: "controller", Static: static}
+	}
+	return NewQuorumAt(places, extra, software...)
+}
+
+// NewQuorumAt is NewQuorum with a place for each.
+func NewQuorumAt(places []Place, extra map[string]string, software ...Software) ([]*Server, error) {
 	q := &quorum{}
 	for i, sw := range software {
-		s, err := reserve(sw, Place{ID: first + i, Roles: "controller", Static: static})
+		s, err := reserve(sw, places[i])
 		if err != nil {
 			return q.voters, err
 		}
