@@ -2,6 +2,7 @@ package raft
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/protocol/invariant"
@@ -168,6 +169,7 @@ func (l *leader) storeUpdate(c *Core, v Voter, kraft int16) Code {
 		return VoterNotFound
 	}
 	updated := set.With(v)
+	invariant.Sometimes(!slices.Equal(known.Endpoints, v.Endpoints), "raft: a voter tells of new endpoints")
 	l.appendControl(c, &Control{Voters: &updated})
 	return None
 }
@@ -242,6 +244,7 @@ func (c *Core) UpgradeKRaft(epoch ids.LeaderEpoch, level int16, validateOnly boo
 		return ids.NoOffset, None, ""
 	}
 	l.upgrading = true
+	invariant.Sometimes(true, "raft: kraft.version is upgraded")
 	set := l.volatile
 	return l.appendControl(c, &Control{KRaftVersion: &level, Voters: &set}), None, ""
 }

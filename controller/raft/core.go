@@ -132,7 +132,7 @@ func (c *Core) stepReply(m Message, now int64) {
 	case EndEpochReply:
 		if !c.commonReply(b.LeaderInfo, now) && b.Err == None {
 			if s, ok := c.role.(*resigned); ok {
-				s.unacked = slices.DeleteFunc(s.unacked, func(id ids.NodeID) bool { return id == m.From })
+				s.heard(m.From)
 			}
 		}
 	case FetchReply:

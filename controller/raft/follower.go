@@ -81,8 +81,10 @@ func (s *follower) membershipRequest(c *Core, voter bool) Body {
 	case voter || !c.cfg.AutoJoin || !c.cfg.CanBeVoter || kraft == 0:
 		return nil
 	case ok: // an earlier disk of this node is still in the set
+		invariant.Sometimes(true, "raft: a node asks that its lost disk be removed")
 		return RemoveVoterRequest{Voter: known.Key}
 	}
+	invariant.Sometimes(true, "raft: a node asks to join")
 	return AddVoterRequest{Voter: c.cfg.Self, Endpoints: c.cfg.Endpoints, Timeout: c.cfg.RequestTimeout}
 }
 

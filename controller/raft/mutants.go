@@ -31,6 +31,12 @@ const (
 	MutantVoteForShortLog
 	// MutantIgnoreDirectory: a voter that lost its disk counts as the voter it was (KAFKA-14205).
 	MutantIgnoreDirectory
+	// MutantTrustFailedSync: a node goes on after a failed flush of its log (fsyncgate; driver).
+	MutantTrustFailedSync
+	// MutantNoDirSync: quorum-state is renamed into place without a flush of the folder (driver).
+	MutantNoDirSync
+	// MutantTruncateToHW: who follows a new leader first drops what it does not know to be committed (before KIP-101).
+	MutantTruncateToHW
 )
 
 func (c *Core) mutant(m Mutant) bool { return c.cfg.Mutants&m != 0 }

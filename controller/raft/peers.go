@@ -226,6 +226,10 @@ func (c *Core) stepUnreachable(from ids.NodeID, u Unreachable, now int64) {
 			s.votes.refuse(from)
 			s.retrySooner(c, now)
 		}
+	case *resigned:
+		if u.Refused && c.stopping { // dead, or stopped as well: nobody to tell
+			s.heard(from)
+		}
 	case *leader:
 		if s.adding != nil && from == s.adding.voter.ID {
 			s.endAdd(c, RequestTimedOut, "the new voter did not answer ApiVersions")

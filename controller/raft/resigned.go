@@ -1,6 +1,10 @@
 package raft
 
-import "github.com/gregorbroker/gregor/protocol/ids"
+import (
+	"slices"
+
+	"github.com/gregorbroker/gregor/protocol/ids"
+)
 
 // resigned led this epoch and will not again: it resigned, or was started anew. It
 // tells the voters, and moves on to the next epoch when its election timeout ends.
@@ -15,6 +19,11 @@ type resigned struct {
 func (*resigned) role() Role              { return Resigned }
 func (s *resigned) leaderID() ids.NodeID  { return s.self }
 func (s *resigned) endpoints() []Endpoint { return s.at }
+
+// heard crosses off a voter that need not be told any more.
+func (s *resigned) heard(from ids.NodeID) {
+	s.unacked = slices.DeleteFunc(s.unacked, func(id ids.NodeID) bool { return id == from })
+}
 
 func (s *resigned) grants(_ *Core, r VoteRequest, upToDate bool) bool { return r.PreVote && upToDate }
 

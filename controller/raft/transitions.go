@@ -160,6 +160,10 @@ func (c *Core) becomeFollower(epoch ids.LeaderEpoch, leader ids.NodeID, at []End
 	}
 	c.setElection(epoch, leader, voted)
 	f := &follower{leader: leader, at: at, fetchDeadline: now + c.cfg.FetchTimeout, updateDeadline: now + c.cfg.FetchTimeout*updatePeriods}
+	if at := max(c.hw, c.log.Start, 0); c.mutant(MutantTruncateToHW) && at < c.log.End {
+		c.log.truncateTo(at)
+		c.out.ops = append(c.out.ops, LogOp{Truncate: &at})
+	}
 	if old, ok := c.role.(*follower); ok && old.leader == leader {
 		f.download = old.download
 	}

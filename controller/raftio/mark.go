@@ -1,14 +1,19 @@
 package raftio
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 
+	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/partlog"
+	"github.com/gregorbroker/gregor/storage/segment"
 	"github.com/gregorbroker/gregor/storage/vfs"
 )
 
@@ -46,9 +51,128 @@ func (s *store) keepMark(hw ids.Offset) error {
 	if hw <= s.mark {
 		return nil
 	}
-	if err := partlog.ReplaceFile(s.fs, s.dir+"/"+markFile, fmt.Appendf(nil, "0\n%d\n", hw)); err != nil {
+	return s.setMark(hw)
+}
+
+func (s *store) setMark(at ids.Offset) error {
+	if at == s.mark {
+		return nil
+	}
+	if err := partlog.ReplaceFile(s.fs, s.dir+"/"+markFile, fmt.Appendf(nil, "0\n%d\n", at)); err != nil {
 		return fmt.Errorf("write the high watermark: %w", err)
 	}
-	s.mark = hw
+	s.mark = at
 	return nil
+}
+
+// inspect reads what lies below the mark before anything is opened: batch follows batch
+// without gap, each whole. The recovery of the log, which is made for logs that
+// were compacted as well, would take a forged offset for a gap and cut off what follows it.
+// What lies above is renewed.
+func (s *store) inspect() error {
+	names, err := s.fs.ReadDir(s.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	next := ids.NoOffset
+	for _, e := range names { // by name, and so by offset
+		base, ok := logBase(e.Name)
+		if !ok {
+			continue
+		}
+		if next >= 0 && base != next && next < s.mark {
+			return fmt.Errorf("%w: %s begins at offset %d, the file before it ends at %d", ErrDamaged, e.Name, base, next)
+		}
+		if next, err = s.inspectFile(s.dir+"/"+e.Name, max(base, next)); err != nil {
+			return err
+		}
+	}
+	if max(next, 0) < s.mark {
+		return fmt.Errorf("%w: %s ends at offset %d, but all below %d was committed and on this disk", ErrDamaged, s.dir, max(next, 0), s.mark)
+	}
+	return nil
+}
+
+// logBase is the offset that a segment's name tells.
+func logBase(name string) (ids.Offset, bool) {
+	stem, ok := strings.CutSuffix(name, segment.LogSuffix)
+	base, err := strconv.ParseInt(stem, 10, 64)
+	return ids.Offset(base), ok && err == nil && len(stem) == 20 && base >= 0
+}
+
+// inspectFile reads batches up to the mark or the end of the file, and renews what is left.
+func (s *store) inspectFile(name string, next ids.Offset) (ids.Offset, error) {
+	f, err := s.fs.OpenFile(name, os.O_RDWR)
+	if err != nil {
+		return next, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return next, err
+	}
+	r := bufio.NewReaderSize(io.NewSectionReader(f, 0, size), int(min(size+1, 1<<20)))
+	pos := int64(0)
+	for pos < size && next < s.mark {
+		v, err := nextBatch(r, size-pos)
+		if err == nil && v.BaseOffset() != next {
+			err = fmt.Errorf("offset %d where %d was expected", v.BaseOffset(), next)
+		}
+		if err != nil {
+			return next, fmt.Errorf("%w: %s at byte %d: %w", ErrDamaged, name, pos, err)
+		}
+		pos, next = pos+int64(v.Len()), v.NextOffset()
+	}
+	return next, renew(f, pos, size)
+}
+
+// renew writes the bytes of a file again, as they are. The process before this one may
+// have ended because a flush failed, and then the kernel took the pages that it could not write for
+// clean: they can be read, and the next flush says that all is well, but they are not on
+// the disk and never will be. Written again they are flushed, or fail again.
+func renew(f vfs.File, pos, size int64) error {
+	buf := make([]byte, min(size-pos, 1<<20))
+	for pos < size {
+		b := buf[:min(size-pos, int64(len(buf)))]
+		if _, err := f.ReadAt(b, pos); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(b, pos); err != nil {
+			return err
+		}
+		pos += int64(len(b))
+		if pos == size {
+			return f.Sync()
+		}
+	}
+	return nil
+}
+
+// nextBatch reads and checks a batch of a file of which left bytes are left. It is valid until the next.
+func nextBatch(r *bufio.Reader, left int64) (batch.View, error) {
+	head, err := r.Peek(batch.HeaderSize)
+	if err != nil {
+		return nil, err
+	}
+	n, err := batch.Size(head)
+	if err != nil {
+		return nil, err
+	}
+	if n > maxBatch || int64(n) > left {
+		return nil, fmt.Errorf("a batch of %d bytes, %d are left", n, left)
+	}
+	v, err := r.Peek(n)
+	if errors.Is(err, bufio.ErrBufferFull) {
+		v = make([]byte, n)
+		_, err = io.ReadFull(r, v)
+	} else if err == nil {
+		_, err = r.Discard(n)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := batch.View(v).Check(); err != nil {
+		return nil, err
+	}
+	return v, batch.View(v).VerifyCRC()
 }

@@ -38,6 +38,7 @@ func OpenReplica(o Options, rnd *rand.Rand, out Outbox, mutants raft.Mutant, now
 		return nil, err
 	}
 	s.skipVoteSync, s.skipLogSync = mutants&raft.MutantSkipVoteSync != 0, mutants&raft.MutantAckBeforeSync != 0
+	s.trustFailedSync, s.skipDirSync = mutants&raft.MutantTrustFailedSync != 0, mutants&raft.MutantNoDirSync != 0
 	r := &Replica{o: o, d: driver{store: s, out: out, note: func(n string) { o.Logger.Info(n) }}}
 	r.d.core = raft.New(cfg, hard, state, now)
 	r.applier = applier{store: s, listener: o.Listener, self: o.NodeID, told: ids.LeaderAndEpoch{Leader: ids.NoNode}}
@@ -81,7 +82,7 @@ func (r *Replica) Do(f func(*raft.Core), now int64) error {
 }
 
 func (r *Replica) turn(now int64) error {
-	if err := r.d.turn(now, now); err != nil {
+	if err := r.d.turn(now, r.o.Clock().UnixMilli()); err != nil {
 		return err
 	}
 	for more := true; more; {
@@ -93,6 +94,9 @@ func (r *Replica) turn(now int64) error {
 	}
 	return nil
 }
+
+// Keep does what Node does from time to time: it notes how far the log is committed and on disk.
+func (r *Replica) Keep() error { return r.d.store.keepMark(r.d.core.Durable()) }
 
 // Applied is the position up to which the listener was told.
 func (r *Replica) Applied() ids.Offset { return r.applier.next }

@@ -32,14 +32,14 @@ type store struct {
 	// maxWrite bounds one write; a segment takes no larger one.
 	maxWrite int
 	// skipVoteSync and skipLogSync are mutants of the simulation.
-	skipVoteSync, skipLogSync bool
+	skipVoteSync, skipLogSync, trustFailedSync, skipDirSync bool
 }
 
 // openStore recovers the folder. What it returns is on disk.
 func openStore(o *Options) (*store, raft.HardState, raft.LogState, error) {
 	s := &store{fs: o.FS, dir: o.Dir, maxWrite: min(maxWrite, int(o.Config.SegmentBytes))}
 	hard, state, err := s.open(o)
-	if errors.Is(err, segment.ErrCorrupt) {
+	if errors.Is(err, segment.ErrCorrupt) && !errors.Is(err, ErrDamaged) {
 		err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	if err != nil {
@@ -60,18 +60,22 @@ func (s *store) open(o *Options) (raft.HardState, raft.LogState, error) {
 	if state.Snapshots, err = s.listSnapshots(); err != nil {
 		return hard, state, err
 	}
-	if s.mark, err = loadMark(s.fs, s.dir); err != nil {
-		return hard, state, err
+	// An observer has no mark: nobody counts on what it holds, it does not flush, and
+	// it fetches again what it lost.
+	if o.CanBeVoter {
+		if s.mark, err = loadMark(s.fs, s.dir); err == nil {
+			err = s.inspect()
+		}
+		if err != nil {
+			return hard, state, err
+		}
 	}
 	s.log, err = partlog.Open(partlog.Options{
 		FS: s.fs, Dir: s.dir, TP: metadataPartition, TopicID: metadataTopicID, Config: o.logConfig(), Env: o.logEnv(),
-		RecoveryPoint: s.durable(o, state.Snapshots),
+		RecoveryPoint: s.mark,
 	})
 	if err != nil {
 		return hard, state, err
-	}
-	if end := s.log.EndOffset(); o.CanBeVoter && end < s.mark {
-		return hard, state, fmt.Errorf("%w: %s ends at offset %d, but all below %d was committed and on this disk", ErrDamaged, s.dir, end, s.mark)
 	}
 	if err = s.align(&state); err != nil {
 		return hard, state, err
@@ -84,18 +88,6 @@ func (s *store) open(o *Options) (raft.HardState, raft.LogState, error) {
 		err = s.log.Flush()
 	}
 	return hard, state, err
-}
-
-// durable is the offset below which the log must be whole. An observer's is never: nobody
-// counts on what it holds, it does not flush, and it fetches again what it lost.
-func (s *store) durable(o *Options, snaps []ids.OffsetAndEpoch) ids.Offset {
-	if !o.CanBeVoter {
-		return 0
-	}
-	if n := len(snaps); n > 0 {
-		return max(s.mark, snaps[n-1].Offset)
-	}
-	return s.mark
 }
 
 // listSnapshots finds the complete snapshots and removes what is left of others.
@@ -177,7 +169,7 @@ func (s *store) scan(state *raft.LogState) error {
 		if err != nil {
 			return err
 		}
-		next, err := scanEntries(state, data)
+		next, err := scanEntries(state, at, data)
 		if err != nil {
 			return err
 		}
@@ -190,8 +182,9 @@ func (s *store) scan(state *raft.LogState) error {
 }
 
 // scanEntries adds to state what the batches in data tell. Voter sets older than
-// the latest snapshot are in it already.
-func scanEntries(state *raft.LogState, data []byte) (next ids.Offset, err error) {
+// the latest snapshot are in it already. at is the offset that was asked for: batches
+// follow each other without gap.
+func scanEntries(state *raft.LogState, at ids.Offset, data []byte) (next ids.Offset, err error) {
 	covered := ids.NoOffset
 	if n := len(state.Voters); n > 0 {
 		covered = state.Voters[n-1].Offset
@@ -201,7 +194,10 @@ func scanEntries(state *raft.LogState, data []byte) (next ids.Offset, err error)
 		if err != nil {
 			return next, err
 		}
-		data, next = rest, v.NextOffset()
+		if base := v.BaseOffset(); base > at || next > 0 && base != at {
+			return next, fmt.Errorf("%w: offset %d follows where %d was expected", ErrDamaged, base, at)
+		}
+		data, next, at = rest, v.NextOffset(), v.NextOffset()
 		if n := len(state.Epochs); n == 0 || v.LeaderEpoch() > state.Epochs[n-1].Epoch {
 			state.Epochs = append(state.Epochs, raft.EpochStart{Epoch: v.LeaderEpoch(), Start: v.BaseOffset()})
 		}
@@ -237,8 +233,16 @@ func (s *store) saveElection(h raft.HardState, kraft int16, voters raft.VoterSet
 	if s.skipVoteSync {
 		return s.saveElectionUnsynced(h, kraft, voters)
 	}
+	if s.skipDirSync {
+		return saveElection(noDirSync{s.fs}, s.dir, h, kraft, voters)
+	}
 	return saveElection(s.fs, s.dir, h, kraft, voters)
 }
+
+// noDirSync forgets that a new name is only as durable as its folder: a mutant.
+type noDirSync struct{ vfs.FS }
+
+func (noDirSync) SyncDir(string) error { return nil }
 
 func (s *store) saveElectionUnsynced(h raft.HardState, kraft int16, voters raft.VoterSet) error {
 	f, err := s.fs.OpenFile(s.dir+"/"+quorumStateFile, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
@@ -303,7 +307,10 @@ func (s *store) flush() error {
 	if s.skipLogSync {
 		return nil
 	}
-	return s.log.Flush()
+	if err := s.log.Flush(); err != nil && !s.trustFailedSync {
+		return err
+	}
+	return nil
 }
 
 // read copies batches from the log: from the one that holds from on up to limit,
@@ -312,6 +319,9 @@ func (s *store) flush() error {
 // is named by its file and position.
 func (s *store) read(from ids.Offset, max int, limit ids.Offset) ([]byte, error) {
 	sl, err := s.log.Read(from, max, limit, true)
+	if errors.Is(err, segment.ErrCorrupt) {
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -407,6 +417,10 @@ func (s *store) install(id ids.OffsetAndEpoch) (*raft.SnapshotState, error) {
 	}
 	old, err := s.listSnapshots()
 	if err != nil {
+		return nil, err
+	}
+	// While the log is removed the mark claims nothing: a crash in between leaves a part of it.
+	if err := s.setMark(0); err != nil {
 		return nil, err
 	}
 	if err := s.log.TruncateFullyAndStartAt(id.Offset); err != nil {

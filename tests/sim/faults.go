@@ -44,6 +44,12 @@ func (w *world) faults() []fault {
 	add(p.snapshots, 300, 2000, w.snapshot)
 	add(p.changes, 200, 1500, w.change)
 	add(p.wipes, 2000, 10_000, w.wipe)
+	add(p.sickDisks, 500, 4000, w.sicken)
+	add(p.rots, 1000, 6000, w.rot)
+	add(p.jumps, 500, 5000, w.jump)
+	add(p.moves, 1000, 5000, w.move)
+	add(p.upgrades, 500, 4000, w.upgrade)
+	add(true, 1000, 3000, w.keep)
 	return out
 }
 
@@ -217,7 +223,7 @@ func (w *world) wipe() {
 	w.wiped = true
 	w.tell("n%d loses its disk", n.id)
 	n.stop(emptyDisk())
-	n.dir = ids.DirectoryID{0: byte(n.id), 15: 2}
+	n.dir, n.rotten = ids.DirectoryID{0: byte(n.id), 15: 2}, nil
 	w.rebootLater(n)
 }
 
@@ -227,33 +233,4 @@ func emptyDisk() *vfs.Mem {
 		fail("no empty disk")
 	}
 	return m
-}
-
-// heal ends all faults. A minority of the voters may stay dead.
-func (w *world) heal() {
-	w.healed = true
-	w.tell("heal")
-	for _, a := range w.nodes {
-		for _, b := range w.nodes {
-			if a != b {
-				w.link(a, b).slow = 0
-				w.block(w.link(a, b), false)
-			}
-		}
-		if a.fs != nil {
-			a.fs.armed = false
-		}
-	}
-	w.plan.resets, w.plan.stall, w.plan.delay = 0, 0, min(w.plan.delay, 10)
-	if w.plan.kraft == 0 {
-		for i := (w.plan.voters - 1) / 2; i > 0 && w.chance(0.7); i-- {
-			n := w.nodes[w.rnd.IntN(w.plan.voters)]
-			w.tell("n%d stays dead", n.id)
-			n.stop(nil)
-			n.dead, n.off = true, w.chance(0.5)
-		}
-	}
-	for _, n := range w.nodes {
-		n.boot()
-	}
 }

@@ -24,7 +24,11 @@ type node struct {
 	dir  ids.DirectoryID // of the disk; another one after a wipe
 	disk *vfs.Mem
 	fs   *tripFS
-	rep  *raftio.Replica // nil while the process is down
+	// disks lets operations on the disk fail; sick: one will, or has in this life.
+	disks  *vfs.Faulty
+	sick   bool
+	rotten *decay
+	rep    *raftio.Replica // nil while the process is down
 	// life counts starts; what was meant for an earlier life is dropped.
 	life    int
 	born    int64   // when this life began
@@ -34,6 +38,8 @@ type node struct {
 	timer   uint64 // generation of the one tick that counts
 	off     bool   // the host is off: nobody refuses connections
 	dead    bool   // stays down to the end
+	jump    int64  // of its wall clock, ms
+	moves   uint16 // how often it got another address
 
 	asked map[uint64]caller // requests that the replica has not answered
 	state []string          // applied records
@@ -53,8 +59,11 @@ type caller struct {
 func (n *node) key() raft.ReplicaKey { return raft.ReplicaKey{ID: n.id, Directory: n.dir} }
 
 func (n *node) endpoint() []raft.Endpoint {
-	return []raft.Endpoint{{Name: "CONTROLLER", Host: "n", Port: uint16(n.id)}}
+	return []raft.Endpoint{{Name: "CONTROLLER", Host: "n", Port: uint16(n.id) + n.moves*movedBy}}
 }
+
+// movedBy is the distance between the ports of a node that moves.
+const movedBy = 100
 
 // local is the node's own clock.
 func (n *node) local() int64 { return int64(float64(n.w.now-n.born) * n.drift) }
@@ -70,19 +79,20 @@ func (n *node) boot() {
 	n.born, n.off, n.waiting = n.w.now, false, nil
 	n.asked = map[uint64]caller{}
 	n.state, n.next = nil, 0
-	n.fs = &tripFS{FS: n.disk}
+	n.disks, n.sick = vfs.NewFaulty(n.disk), false
+	n.fs = &tripFS{FS: n.disks}
 	o := raftio.Options{
 		FS: n.fs, Dir: folder, ClusterID: "sim", DirectoryID: n.dir, NodeID: n.id, CanBeVoter: true,
 		StaticVoters: n.w.plan.static(n.w), Bootstrap: n.w.bootstrap(), Endpoints: n.endpoint(), ListenerName: "CONTROLLER", Listener: n,
-		AutoJoin: n.w.plan.autoJoin, Config: n.w.plan.config, Clock: func() time.Time { return time.UnixMilli(n.w.now) },
+		AutoJoin: n.w.plan.autoJoin, Config: n.w.plan.config, Clock: func() time.Time { return time.UnixMilli(4e9 + n.w.now + n.jump) },
 	}
 	if n.w.cfg.Log != nil {
 		o.Logger = zap.New(noteCore{n: n})
 	}
 	rnd := rand.New(rand.NewPCG(n.w.cfg.Seed, uint64(n.id)<<32|uint64(n.life)))
 	rep, err := raftio.OpenReplica(o, rnd, n.send, n.w.cfg.Mutants, 0)
-	if err != nil {
-		fail("node %d does not start: %v", n.id, err)
+	if !n.starts(rep, err) {
+		return
 	}
 	n.rep = rep
 	n.w.tell("n%d boots: end %v", n.id, rep.Core().End())
@@ -100,6 +110,9 @@ func (n *node) run(what string, f func(now int64) error) {
 		return
 	}
 	if err := f(n.local()); err != nil {
+		if n.ailing(err) {
+			return
+		}
 		if !n.fs.tripped {
 			fail("node %d: %s: %v", n.id, what, err)
 		}

@@ -21,7 +21,9 @@ type plan struct {
 	stall, resets float64 // chances a message
 	appendEvery   int64
 	survive       float64 // chance of an unsynced block in a power cut
+	strays        float64 // chance that a message was received already when its connection broke
 
+	sickDisks, rots, jumps, moves, upgrades                                               bool
 	kills, cuts, midWrites, pauses, partitions, oneWay, drifts, snapshots, changes, wipes bool
 }
 
@@ -34,19 +36,29 @@ func (w *world) draw() {
 		delay: []int64{1, 3, 10, 40}[w.rnd.IntN(4)], appendEvery: w.between(10, 250), survive: []float64{0, 0.5, 1}[w.rnd.IntN(3)],
 		kills: on(0.5), cuts: on(0.5), midWrites: on(0.4), pauses: on(0.3), partitions: on(0.4), oneWay: on(0.4), drifts: on(0.3), snapshots: on(0.4),
 	}
+	if on(0.2) {
+		p.observers = int(w.between(3, 5))
+	}
 	if on(0.5) {
 		p.resets = 0.02
 	}
+	if on(0.4) {
+		p.strays = 0.3
+	}
+	p.sickDisks, p.rots, p.jumps = on(0.3), p.voters >= 3 && on(0.2), on(0.2)
 	if on(0.3) {
 		p.stall = 0.02
 	}
 	if on(0.5) {
 		p.kraft, p.changes = 1, on(0.6)
 		p.autoJoin = on(0.3)
-		p.wipes = p.voters >= 3 && on(0.3)
+		p.wipes, p.moves = p.voters >= 3 && on(0.3), p.voters >= 3 && on(0.2)
 		if p.changes {
 			p.observers = max(p.observers, 1)
 		}
+	}
+	if p.kraft == 0 && on(0.4) {
+		p.upgrades, p.changes = true, on(0.5)
 	}
 	p.config = raftio.Config{
 		ElectionTimeout: 200 * time.Millisecond, FetchTimeout: 400 * time.Millisecond, ElectionBackoff: 200 * time.Millisecond,

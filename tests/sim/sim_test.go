@@ -25,6 +25,9 @@ var rare = []string{
 	"raft: a voter is added", "raft: a voter is removed", "raft: a leader removed itself",
 	"raft: a node campaigns whose removal is not committed", "raft: a former leader restarts",
 	"raft: a node is asked for the vote of its lost disk", "sim: the power goes in the middle of a write",
+	"raft: kraft.version is upgraded", "raft: a voter tells of new endpoints", "raft: a node asks to join",
+	"raft: a node asks that its lost disk be removed", "sim: a message arrives after its connection broke",
+	"sim: a disk fails", "sim: the disk of a leader fails", "sim: a start finds that the log rotted", "sim: a process finds that its log rots",
 }
 
 // each runs seeds from 1 on, on all processors, until do returns false or n are done.
@@ -102,6 +105,9 @@ func TestMutantsAreCaught(t *testing.T) {
 		{"two votes in an epoch", raft.MutantVoteTwice},
 		{"vote for a shorter log", raft.MutantVoteForShortLog},
 		{"voter with an empty disk votes", raft.MutantIgnoreDirectory},
+		{"a failed fsync is trusted", raft.MutantTrustFailedSync},
+		{"vote renamed without fsync of its folder", raft.MutantNoDirSync},
+		{"truncation to the high watermark", raft.MutantTruncateToHW},
 	} {
 		var first atomic.Uint64
 		var why atomic.Value

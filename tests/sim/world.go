@@ -11,6 +11,13 @@
 // random subset of kinds) fall on the nodes while clients append. In the second
 // everything is healed but for a random minority, which stays dead: a leader must be found, a record
 // be committed, and all nodes alive must agree.
+//
+// What falls on 1 to 5 voters and 0 to 5 observers: messages delayed, stalled, lost with
+// their connection, handled after it broke and sent twice; partitions, also in one direction;
+// kill, power cut with unsynced loss, also in the middle of a write; a
+// disk that fails (EIO, ENOSPC, failed flushes of log, quorum-state, snapshots), rots or is lost;
+// pauses, clocks that drift and jump; snapshots and the nodes they leave behind; voters
+// added, removed, joining by themselves, moving to other addresses, and kraft.version going up.
 package sim
 
 import (
@@ -62,6 +69,7 @@ type world struct {
 	values        int                         // of clients, each its own
 	ballots       map[uint64]raft.VoteRequest // vote requests that are not answered, by call
 	healed, wiped bool
+	moved         bool
 }
 
 // Run plays one seed. The error says which invariant broke, and when.
