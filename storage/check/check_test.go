@@ -111,7 +111,7 @@ func ours(t *testing.T) disk {
 	s, err := logdir.Open(logdir.Options{FS: d, Dirs: []string{"/d"}, Env: &partlog.Env{Clock: func() int64 { return now }, ProducerExpirationMs: 1 << 50}})
 	d.must(err)
 	cfg := partlog.DefaultConfig()
-	cfg.SegmentBytes, cfg.IndexIntervalBytes = 4000, 300
+	cfg.SegmentBytes, cfg.IndexIntervalBytes = 2000, 300
 	l, _, err := s.OpenPartition(ids.TopicPartition{Topic: "t"}, ids.TopicID{1}, nil, &cfg)
 	d.must(err)
 	for i := range 60 {
@@ -179,6 +179,30 @@ func allFiles(t *testing.T, fs vfs.FS, dir string) (out []string) {
 		}
 	}
 	return out
+}
+
+// TestMissingSegment: a segment in the middle that is gone is missed, unless the
+// log is compacted, where whole segments vanish rightly.
+func TestMissingSegment(t *testing.T) {
+	d := ours(t)
+	var logs []string
+	for _, name := range allFiles(t, d, "/d/t-0") {
+		if strings.HasSuffix(name, ".log") {
+			logs = append(logs, name)
+		}
+	}
+	for _, suffix := range []string{".log", ".index", ".timeindex"} {
+		d.must(d.Remove(strings.TrimSuffix(logs[0], ".log") + suffix))
+	}
+	if list := d.found("/d"); len(list) != 0 { // as retention leaves it
+		t.Fatal(list)
+	}
+	for _, suffix := range []string{".log", ".index", ".timeindex"} {
+		d.must(d.Remove(strings.TrimSuffix(logs[2], ".log") + suffix))
+	}
+	if list := d.found("/d"); len(list) != 1 || !strings.HasPrefix(list[0].Path, logs[3][:len(logs[3])-4]) || !strings.Contains(list[0].Problem, "are missing") {
+		t.Fatal(list)
+	}
 }
 
 const (

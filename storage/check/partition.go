@@ -30,11 +30,19 @@ type partition struct {
 	next  ids.Offset // behind the batch read last
 	epoch ids.LeaderEpoch
 	holes bool // offsets are missing: compaction has been here
+	thin  bool // … also within a segment or batch, which nothing but compaction does
+	gaps  []gap
 
 	// Of the metadata log: the epoch of its election state, and the end of its newest whole snapshot.
 	elected *ids.LeaderEpoch
 	covered ids.Offset
 	marked  bool // facts.recovery is that of high-watermark
+}
+
+// gap is offsets that no segment holds.
+type gap struct {
+	file       string // of the segment behind
+	from, upTo ids.Offset
 }
 
 // partition verifies one partition's directory.
@@ -60,6 +68,7 @@ func (c *checker) partition(dir string, tp ids.TopicPartition, facts partitionFa
 		}
 	}
 	p.replay.end()
+	p.missing()
 	p.ends()
 	p.reach()
 	return nil
@@ -163,6 +172,17 @@ func (p *partition) readEpochs() {
 		p.find(name, 0, "epochs or offsets that do not grow: %d of %d entries count", len(h.Entries()), n)
 	}
 	p.epochs = h
+}
+
+// missing tells of segments that are gone. Compaction leaves gaps too, but
+// never between segments alone: it thins out batches on its way.
+func (p *partition) missing() {
+	if p.thin && !p.raft {
+		return
+	}
+	for _, g := range p.gaps {
+		p.find(g.file, 0, "offsets %d to %d in front of it are missing: is there a segment gone?", g.from, g.upTo-1)
+	}
 }
 
 // flushed tells whether the log at off was on disk before the last stop: damage

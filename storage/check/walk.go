@@ -41,8 +41,12 @@ func (p *partition) segment(base ids.Offset, last bool) error {
 	if base < p.next {
 		p.find(name, 0, "begins at offset %d, the segment before ends at %d", base, p.next)
 	}
-	if p.total.Segments++; base > p.next && len(p.bases) > 0 && base != p.bases[0] {
+	if p.total.Segments++; base > p.next && base != p.bases[0] {
 		p.holes = true
+		p.gaps = append(p.gaps, gap{name, p.next, base})
+	}
+	if size == 0 && !last {
+		p.thin = true // all of it was removed
 	}
 	p.next = max(p.next, base)
 	p.replay.segment(base)
@@ -102,7 +106,7 @@ func (w *walk) bad(pos, size int64, err error) (next int64) {
 		w.repairable(w.f.Name(), pos, "%s: a torn tail of %d bytes", reason, size-pos)
 		return 0
 	}
-	w.replay.lost, w.holes = true, true
+	w.replay.lost, w.holes, w.thin = true, true, true
 	head := make([]byte, batch.HeaderSize)
 	if n, _ := w.f.ReadAt(head, pos); n == len(head) {
 		if h, wrong := segment.ParseHeader(head); wrong == "" && pos+int64(h.Size) <= size && h.Base >= w.next {
@@ -150,8 +154,8 @@ func (w *walk) order(h *segment.Header, pos int64) error {
 
 // batch holds a good batch against everything that tells of it.
 func (w *walk) batch(h *segment.Header, v batch.View, pos int64) {
-	if h.Base > w.next && !(w.base == w.bases[0] && pos == 0) || int64(h.Count) != int64(h.Last-h.Base)+1 {
-		w.holes = true
+	if h.Base > w.next || int64(h.Count) != int64(h.Last-h.Base)+1 {
+		w.holes, w.thin = true, true
 	}
 	w.offset.batch(h, pos)
 	w.times.batch(h)
