@@ -95,6 +95,7 @@ func (s *suite) all() {
 	s.mixed()
 	s.logs()
 	s.quorum()
+	s.networks()
 	s.roundTrips()
 	s.twin()
 }
