@@ -1,12 +1,9 @@
 package api
 
 import (
-	"context"
-
 	"github.com/gregorbroker/gregor/broker/forward"
 	"github.com/gregorbroker/gregor/protocol/conn"
 	"github.com/gregorbroker/gregor/protocol/ids"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -22,73 +19,43 @@ func alterConfigsHandler(config *Config, node ids.NodeID, client *forward.Client
 }
 
 func (a *alterer) alterConfigs(c *conn.Call, r *kmsg.AlterConfigsRequest) {
-	v := a.judgeWhole(r)
-	rest := *r
-	rest.Resources = nil
-	for i := range r.Resources {
-		if v[i] == nil {
-			rest.Resources = append(rest.Resources, r.Resources[i])
-		}
-	}
-	if len(rest.Resources) == 0 {
-		c.Reply(mergeWhole(r, v, nil, nil))
-		return
-	}
-	go func() {
-		resp, err := a.forward.ForwardAs(context.Background(), forward.OriginOf(c), &rest)
-		answer, ok := resp.(*kmsg.AlterConfigsResponse)
-		if err == nil && !ok {
-			err = errWrongReply
-		}
-		c.Reply(mergeWhole(r, v, answer, err))
-	}()
-}
-
-// judgeWhole checks the resources; a nil verdict leaves one to the controller.
-func (a *alterer) judgeWhole(r *kmsg.AlterConfigsRequest) verdicts {
-	named := make([]resourceID, len(r.Resources))
-	for i, q := range r.Resources {
-		named[i] = resourceID{q.ResourceType, q.ResourceName}
-	}
-	v := newVerdicts(named)
-	for i, q := range r.Resources {
-		if v[i] != nil {
-			continue
-		}
-		changes := make([]change, len(q.Configs))
-		for j, c := range q.Configs {
-			changes[j] = change{c.Name, c.Value, opSet}
-		}
-		e := checkShape(changes)
-		if e.code == nil {
-			e = a.checkResource(named[i], func() (map[string]string, refusal) { return applied(map[string]string{}, changes) })
-		}
-		v.refuse(i, e)
-	}
-	return v
-}
-
-// mergeWhole puts the broker's verdicts and the controller's answers in the
-// order of the request.
-func mergeWhole(r *kmsg.AlterConfigsRequest, v verdicts, from *kmsg.AlterConfigsResponse, err error) kmsg.Response {
-	resp := r.ResponseKind().(*kmsg.AlterConfigsResponse)
-	for i, q := range r.Resources {
-		out := kmsg.NewAlterConfigsResponseResource()
-		out.ResourceType, out.ResourceName = q.ResourceType, q.ResourceName
-		switch {
-		case v[i] != nil:
-			out.ErrorCode, out.ErrorMessage = v[i].wire()
-		case err != nil:
-			out.ErrorCode, out.ErrorMessage = failed(err).wire()
-		default:
-			out.ErrorCode = kerr.UnknownServerError.Code // unless the controller answered it
-			for _, got := range from.Resources {
-				if got.ResourceType == q.ResourceType && got.ResourceName == q.ResourceName {
-					out.ErrorCode, out.ErrorMessage = got.ErrorCode, got.ErrorMessage
-				}
+	type resource = kmsg.AlterConfigsRequestResource
+	x := alteration[resource]{
+		named: func(q *resource) resourceID { return resourceID{q.ResourceType, q.ResourceName} },
+		judge: a.judgeWhole,
+		ask: func(rest []resource) (outcomes, error) {
+			q := *r
+			q.Resources = rest
+			resp, err := forwardedAs[*kmsg.AlterConfigsResponse](a, c, &q)
+			if err != nil {
+				return nil, err
 			}
-		}
-		resp.Resources = append(resp.Resources, out)
+			got := outcomes{}
+			for _, o := range resp.Resources {
+				got[resourceID{o.ResourceType, o.ResourceName}] = outcome{o.ErrorCode, o.ErrorMessage}
+			}
+			return got, nil
+		},
+		reply: func(all []outcome) {
+			resp := r.ResponseKind().(*kmsg.AlterConfigsResponse)
+			for i, q := range r.Resources {
+				out := kmsg.NewAlterConfigsResponseResource()
+				out.ResourceType, out.ResourceName, out.ErrorCode, out.ErrorMessage = q.ResourceType, q.ResourceName, all[i].code, all[i].text
+				resp.Resources = append(resp.Resources, out)
+			}
+			c.Reply(resp)
+		},
 	}
-	return resp
+	x.carryOut(r.Resources)
+}
+
+func (a *alterer) judgeWhole(q *kmsg.AlterConfigsRequestResource, id resourceID) (done bool, e refusal) {
+	changes := make([]change, len(q.Configs))
+	for j, c := range q.Configs {
+		changes[j] = change{c.Name, c.Value, opSet}
+	}
+	if e = checkShape(changes); e.code == nil {
+		e = a.checkResource(id, func() (map[string]string, refusal) { return applied(map[string]string{}, changes) })
+	}
+	return false, e
 }

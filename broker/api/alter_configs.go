@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"github.com/gregorbroker/gregor/broker/forward"
 	"github.com/gregorbroker/gregor/controller/image"
 	"github.com/gregorbroker/gregor/protocol/configs"
+	"github.com/gregorbroker/gregor/protocol/conn"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -206,41 +208,90 @@ func (a *alterer) checkLogger(ch change) refusal {
 	return refusal{}
 }
 
-// verdicts are the errors of resources that the broker itself answers; nil
-// means that the controller has to.
-type verdicts []*refusal
-
 // resourceID names a resource within a request.
 type resourceID struct {
 	typ  kmsg.ConfigResourceType
 	name string
 }
 
-// newVerdicts refuses resources that are named more than once.
-func newVerdicts(of []resourceID) verdicts {
-	v := make(verdicts, len(of))
-	count := make(map[resourceID]int, len(of))
-	for _, r := range of {
-		count[r]++
+// outcome is what is told of one resource.
+type outcome struct {
+	code int16
+	text *string
+}
+
+type outcomes map[resourceID]outcome
+
+// alteration is one request of either kind; Q is its resource.
+type alteration[Q any] struct {
+	named func(*Q) resourceID
+	// judge does what is the broker's part: checks, and log levels; done when
+	// nothing is left for the controller.
+	judge func(*Q, resourceID) (done bool, e refusal)
+	// ask lets the controller do the rest. It blocks.
+	ask   func(rest []Q) (outcomes, error)
+	reply func([]outcome)
+}
+
+// carryOut judges the resources, has the controller do what is left, and tells
+// both in the order of the request. A resource named twice is left alone.
+func (x *alteration[Q]) carryOut(all []Q) {
+	count := make(map[resourceID]int, len(all))
+	for i := range all {
+		count[x.named(&all[i])]++
 	}
-	for i, r := range of {
-		if count[r] > 1 {
-			twice := badRequest("Each resource must appear at most once.")
-			v[i] = &twice
+	out, open := make([]outcome, len(all)), make([]int, 0, len(all))
+	for i := range all {
+		id := x.named(&all[i])
+		done, e := true, badRequest("Each resource must appear at most once.")
+		if count[id] == 1 {
+			done, e = x.judge(&all[i], id)
+		}
+		switch {
+		case e.code != nil:
+			out[i].code, out[i].text = e.wire()
+		case !done:
+			open = append(open, i)
 		}
 	}
-	return v
+	if len(open) == 0 {
+		x.reply(out)
+		return
+	}
+	go func() {
+		x.forward(all, open, out)
+		x.reply(out)
+	}()
 }
 
-// refuse keeps an error for resource i.
-func (v verdicts) refuse(i int, e refusal) {
-	if e.code != nil {
-		v[i] = &e
+// forward fills in the outcomes of the open resources.
+func (x *alteration[Q]) forward(all []Q, open []int, out []outcome) {
+	rest := make([]Q, 0, len(open))
+	for _, i := range open {
+		rest = append(rest, all[i])
+	}
+	got, err := x.ask(rest)
+	for _, i := range open {
+		o, answered := got[x.named(&all[i])]
+		switch {
+		case err != nil:
+			o.code, o.text = failed(err).wire()
+		case !answered:
+			o.code = kerr.UnknownServerError.Code
+		}
+		out[i] = o
 	}
 }
 
-// open tells whether the controller has something to do.
-func (v verdicts) open() bool { return slices.Contains(v, nil) }
+// forwardedAs sends a request on in the name of its client.
+func forwardedAs[R kmsg.Response](a *alterer, c *conn.Call, req kmsg.Request) (R, error) {
+	resp, err := a.forward.ForwardAs(context.Background(), forward.OriginOf(c), req)
+	answer, ok := resp.(R)
+	if err == nil && !ok {
+		err = errWrongReply
+	}
+	return answer, err
+}
 
 // checkResource is the part of the checks that both requests share after the
 // shape: what kinds there are, and brokers by the configuration they would get.
