@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ func (s State) String() string {
 var (
 	ErrRegistrationTimeout = errors.New("no controller accepted the broker's registration in time")
 	ErrWrongCluster        = errors.New("the controllers belong to another cluster")
+	ErrDirectoryUntold     = errors.New("the controller could not be told in time (log.dir.failure.timeout.ms) that a log directory failed")
 )
 
 // Controller sends a request to the active controller, repeating it until ctx
@@ -50,8 +52,12 @@ type Options struct {
 	Features    []image.VersionRange // image.SupportedFeatures()
 	Rack        *string
 	// Directories are the log directories that are online, CordonedDirs those
-	// of them that shall get no new replica.
+	// of them that shall get no new replica, at first (SetCordoned).
 	Directories, CordonedDirs []ids.DirectoryID
+	// DirectoryTimeout is log.dir.failure.timeout.ms: a broker that cannot tell the
+	// controller for so long that a directory failed must stop, because others take
+	// it for the leader of what is in there. 0 = never.
+	DirectoryTimeout time.Duration
 	// PreviousEpoch is the epoch before a clean shutdown, -1 after any other
 	// (KIP-966: after an unclean stop the broker may have lost the tail of its logs).
 	PreviousEpoch       int64
@@ -87,6 +93,10 @@ type mailbox struct {
 	ready    bool  // ReadyToUnfence was called
 	stopping bool  // Shutdown was called
 	offline  []ids.DirectoryID
+	told     int // offline directories that the controller knows
+	cordoned []ids.DirectoryID
+	news     bool // cordoned has changed since the last heartbeat
+	cordons  bool // the metadata version knows of cordoned directories
 	// interrupt breaks the request on its way when stopping is set, so that a
 	// controller that is gone does not hold a shutdown up.
 	interrupt context.CancelFunc
@@ -99,7 +109,7 @@ func New(o Options) *Manager {
 	}
 	m := &Manager{o: o, registered: make(chan struct{}), caughtUp: make(chan struct{}), unfenced: make(chan struct{}),
 		stopped: make(chan struct{}), failed: make(chan error, 1), wake: make(chan struct{}, 1)}
-	m.mail.offset = -1
+	m.mail.offset, m.mail.cordoned = -1, o.CordonedDirs
 	m.epoch.Store(-1)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m
@@ -138,6 +148,7 @@ func (m *Manager) Publish(_ *image.Delta, img *image.Image) {
 	m.mail.offset = int64(img.Provenance.Last.Offset)
 	m.mail.imaged = b != nil && b.Incarnation == m.o.Incarnation
 	m.mail.fenced = !m.mail.imaged || b.Fenced
+	m.mail.cordons = img.Features.MetadataVersion().SupportsCordonedDirs()
 	m.mu.Unlock()
 	m.poke()
 }
@@ -155,6 +166,32 @@ func (m *Manager) ReadyToUnfence() {
 func (m *Manager) DirectoryFailed(dir ids.DirectoryID) {
 	m.mu.Lock()
 	m.mail.offline = append(m.mail.offline, dir)
+	n := len(m.mail.offline)
+	m.mu.Unlock()
+	m.poke()
+	if m.o.DirectoryTimeout > 0 {
+		time.AfterFunc(m.o.DirectoryTimeout, func() { m.mustBeTold(n) })
+	}
+}
+
+// mustBeTold fails the broker if the controller does not know of n failed directories by now.
+func (m *Manager) mustBeTold(n int) {
+	if m.ctx.Err() != nil || m.read().told >= n {
+		return
+	}
+	select {
+	case m.failed <- ErrDirectoryUntold:
+	default:
+	}
+}
+
+// SetCordoned changes the directories that shall get no new replica; the
+// controller is told at once (KIP-1066).
+func (m *Manager) SetCordoned(dirs []ids.DirectoryID) {
+	m.mu.Lock()
+	if !slices.Equal(m.mail.cordoned, dirs) {
+		m.mail.cordoned, m.mail.news = dirs, true
+	}
 	m.mu.Unlock()
 	m.poke()
 }

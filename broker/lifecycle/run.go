@@ -177,7 +177,7 @@ func (l *loop) look() (now bool, next time.Duration) {
 		return true, 0
 	case caughtUp && mail.ready && l.fenced && !l.asked && !mail.stopping:
 		return true, 0
-	case len(mail.offline) > l.told:
+	case len(mail.offline) > mail.told, mail.news && mail.cordons && caughtUp:
 		return true, 0
 	}
 	return l.due, 0
@@ -194,14 +194,14 @@ func (l *loop) beat() time.Duration {
 	req.WantFence = !mail.ready || !caughtUp
 	req.WantShutdown = mail.stopping
 	req.OfflineLogDirs = rawDirs(mail.offline)
-	if l.State() != Starting {
-		req.CordonedLogDirs = rawDirs(l.o.CordonedDirs)
+	if l.State() != Starting && mail.cordons {
+		req.CordonedLogDirs = rawDirs(mail.cordoned)
 	}
 	l.leaving = mail.stopping
 	l.asked = l.asked || !req.WantFence
 	resp, err := l.send(l.ctx, req)
 	if err == nil {
-		err = l.answer(resp, len(mail.offline))
+		err = l.answer(resp, mail)
 	}
 	if err != nil && l.ctx.Err() == nil && !l.interrupted() {
 		l.o.Logger.Warn("heartbeat to the controller failed", zap.Error(err))
@@ -232,7 +232,7 @@ func (l *loop) afterFailure() time.Duration {
 	return min(100*time.Millisecond, l.o.HeartbeatInterval)
 }
 
-func (l *loop) answer(resp kmsg.Response, told int) error {
+func (l *loop) answer(resp kmsg.Response, said mailbox) error {
 	r, ok := resp.(*kmsg.BrokerHeartbeatResponse)
 	if !ok {
 		return errors.New("answered with another message")
@@ -240,10 +240,18 @@ func (l *loop) answer(resp kmsg.Response, told int) error {
 	if err := kerr.ErrorForCode(r.ErrorCode); err != nil {
 		return err
 	}
-	l.told = max(l.told, told)
+	l.heard(said)
 	l.gone = l.leaving && r.ShouldShutdown
 	l.refused = r.IsFenced && l.asked
 	return nil
+}
+
+// heard notes what the controller knows now.
+func (m *Manager) heard(said mailbox) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mail.told = max(m.mail.told, len(said.offline))
+	m.mail.news = m.mail.news && !slices.Equal(m.mail.cordoned, said.cordoned)
 }
 
 // rawDirs is never nil: null directories mean something else than none.

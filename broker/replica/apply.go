@@ -60,18 +60,23 @@ func (m *Manager) place(changed []image.LocalPartition) {
 	}
 }
 
-// settle goes on with a move to another directory, and makes a partition that
-// the metadata has in a directory that is not here any more: the controller has
-// to hear where it is before it can lead again.
+// settle goes on with a move to another directory. A partition that the metadata
+// has in a directory that is not here is offline while a directory is that may
+// have it; else it is made anew, as the operator has taken its directory away,
+// and the controller hears where it is.
 func (m *Manager) settle(p *Partition, reg *image.Partition) {
 	if dir := m.opts.Logs.FutureDir(p.TP()); dir != nil {
 		p.resume(dir)
 	}
 	id, here := reg.DirectoryOf(m.opts.Node)
-	if !here || id == ids.UnassignedDir || id == ids.MigratingDir || id == ids.LostDir || len(m.opts.Logs.Offline()) > 0 {
+	if !here || id == ids.UnassignedDir || id == ids.MigratingDir || id == ids.LostDir || p.offline.Load() {
 		return
 	}
-	if _, ok := m.opts.Logs.DirByID(id); ok {
+	if _, ok := m.opts.Logs.DirByID(id); ok || p.log.Load() != nil || m.opts.Logs.Lies(p.TP()) != nil {
+		return
+	}
+	if len(m.opts.Logs.Offline()) > 0 {
+		p.offline.Store(true)
 		return
 	}
 	if _, err := p.opened(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -79,6 +80,9 @@ func start(ctx context.Context, node *config.Node, warnings []string, log logs) 
 		}
 	}
 	r.monitor.setReady(true)
+	if r.broker != nil {
+		go r.watch()
+	}
 	log.Info("Kafka Server started", zap.Int32("node", int32(node.ID)), zap.String("cluster", r.folders.meta.ClusterID),
 		zap.String("version", version), zap.Duration("after", time.Since(began)))
 	return r, nil
@@ -138,14 +142,28 @@ func (r *running) fail(err error) {
 
 // directoryFailed is told of a log directory whose I/O failed: its partitions
 // are offline, and the controller has to know. Without any directory left the
-// broker has nothing to serve.
+// broker has nothing to serve, and without the metadata log it knows nothing.
 func (r *running) directoryFailed(dir string, id ids.DirectoryID, err error) {
 	r.log.Error("Log directory failed, its partitions are offline", zap.String("dir", dir), zap.Error(err))
-	if r.broker == nil || len(r.folders.logs.Dirs()) == 0 {
-		r.fail(err)
+	switch {
+	case dir == r.folders.metadataDir:
+		r.fail(fmt.Errorf("the directory of the metadata log has failed: %s: %w", dir, err))
+		return
+	case len(r.folders.logs.Dirs()) == 0:
+		r.fail(fmt.Errorf("all log directories have failed, the last one was %s: %w", dir, err))
 		return
 	}
+	r.broker.replicas.DirectoryFailed(id)
 	r.broker.lifecycle.DirectoryFailed(id)
+}
+
+// watch ends the node when its broker cannot go on in the cluster.
+func (r *running) watch() {
+	select {
+	case err := <-r.broker.lifecycle.Failed():
+		r.fail(err)
+	case <-r.broker.lifecycle.Stopped():
+	}
 }
 
 // stop shuts the node down cleanly: no more clients, then no more quorum, then

@@ -69,19 +69,27 @@ func (b *brokerRole) newLifecycle() (*lifecycle.Manager, error) {
 		HeartbeatInterval:   ms(v.Int("broker.heartbeat.interval.ms")),
 		SessionTimeout:      ms(v.Int("broker.session.timeout.ms")),
 		RegistrationTimeout: ms(v.Int("initial.broker.registration.timeout.ms")),
+		DirectoryTimeout:    time.Duration(v.Long("log.dir.failure.timeout.ms")) * time.Millisecond,
 		Controller:          b.forward, Logger: b.log,
 	}
 	if rack := v.String("broker.rack"); rack != "" {
 		o.Rack = &rack
 	}
-	cordoned := v.List("cordoned.log.dirs")
 	for _, d := range b.folders.logs.Dirs() {
 		o.Directories = append(o.Directories, d.Meta.DirectoryID)
-		if contains(cordoned, d.Path) || contains(cordoned, "*") {
-			o.CordonedDirs = append(o.CordonedDirs, d.Meta.DirectoryID)
+	}
+	o.CordonedDirs = b.cordoned()
+	return lifecycle.New(o), nil
+}
+
+// cordoned are the directories that shall get no new replica.
+func (b *brokerRole) cordoned() (out []ids.DirectoryID) {
+	for _, d := range b.folders.logs.Dirs() {
+		if d.Cordoned() {
+			out = append(out, d.Meta.DirectoryID)
 		}
 	}
-	return lifecycle.New(o), nil
+	return out
 }
 
 // endpoints is what the registration tells: an empty host means this machine.
@@ -118,6 +126,8 @@ func (b *brokerRole) publish(d *image.Delta, img *image.Image) {
 	if now := b.config.Now(); now != b.values {
 		b.values = now
 		b.replicas.SetBroker(now)
+		b.folders.logs.Cordon(now.List("cordoned.log.dirs"))
+		b.lifecycle.SetCordoned(b.cordoned())
 	}
 	b.lifecycle.Publish(d, img)
 }

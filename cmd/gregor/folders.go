@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gregorbroker/gregor/cmd/gregor/config"
+	"github.com/gregorbroker/gregor/cmd/gregor/format"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/logdir"
 	"github.com/gregorbroker/gregor/storage/partlog"
@@ -20,9 +21,10 @@ import (
 
 // folders are the node's directories, locked.
 type folders struct {
-	meta logdir.MetaProperties // of metadata.log.dir
-	logs *logdir.Set           // of a broker, nil on a controller only
-	lock io.Closer             // of metadata.log.dir, when logs does not hold it
+	meta        logdir.MetaProperties // of metadata.log.dir
+	metadataDir string                // metadata.log.dir, which may be one of logs
+	logs        *logdir.Set           // of a broker, nil on a controller only
+	lock        io.Closer             // of metadata.log.dir, when logs does not hold it
 }
 
 // openFolders locks the node's directories and checks that they are its own.
@@ -38,7 +40,13 @@ func openFolders(node *config.Node, log *zap.Logger, failed func(string, ids.Dir
 	if meta.HasNodeID && meta.NodeID != node.ID {
 		return nil, fmt.Errorf("%s belongs to node %d, but node.id is %d: correct node.id, or use another folder", node.MetadataDir, meta.NodeID, node.ID)
 	}
-	f := &folders{meta: meta}
+	f := &folders{meta: meta, metadataDir: node.MetadataDir}
+	for _, d := range node.LogDirs {
+		astray := filepath.Join(d, format.MetadataFolder)
+		if _, err := vfs.OS.Stat(astray); err == nil && d != node.MetadataDir {
+			return nil, fmt.Errorf("found a metadata log in %s, but the metadata directory is %s: correct metadata.log.dir, or move what is in the wrong place away", astray, node.MetadataDir)
+		}
+	}
 	if !node.Broker || !contains(node.LogDirs, node.MetadataDir) {
 		if f.lock, err = vfs.OS.Lock(filepath.Join(node.MetadataDir, ".lock")); err != nil {
 			return nil, fmt.Errorf("%s is in use by another process: stop it, or use another folder: %w", node.MetadataDir, err)
@@ -51,6 +59,16 @@ func openFolders(node *config.Node, log *zap.Logger, failed func(string, ids.Dir
 		f.unlock()
 		return nil, err
 	}
+	for _, d := range f.logs.All() {
+		if err := d.Err(); err == nil {
+			continue
+		} else if d.Path == node.MetadataDir {
+			f.unlock()
+			return nil, err
+		}
+		log.Error("A log directory cannot be used, its partitions are offline until the next start", zap.String("dir", d.Path), zap.Error(d.Err()))
+	}
+	f.logs.Cordon(node.Values.List("cordoned.log.dirs"))
 	return f, nil
 }
 
@@ -60,6 +78,8 @@ func openLogs(node *config.Node, clusterID string, log *zap.Logger, failed func(
 		FS: vfs.OS, Dirs: node.LogDirs, ClusterID: clusterID, NodeID: node.ID,
 		OnFailure:           failed,
 		RetentionIntervalMs: v.Long("log.retention.check.interval.ms"),
+		RecoveryIntervalMs:  int64(min(v.Int("log.flush.offset.checkpoint.interval.ms"), v.Int("log.flush.start.offset.checkpoint.interval.ms"))),
+		MaxAwake:            vfs.MaxOpenFiles() / 2,
 		Env: &partlog.Env{
 			Clock:                nowMs,
 			ProducerExpirationMs: int64(v.Int("producer.id.expiration.ms")),

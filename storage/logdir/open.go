@@ -1,6 +1,7 @@
 package logdir
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -154,6 +155,16 @@ func (s *Set) openDir(d *Dir) error {
 	}
 	if d.lock, err = d.fs.Lock(d.Path + "/" + LockFile); err != nil {
 		return fmt.Errorf("%s is in use by another process: %w", d.Path, err)
+	}
+	if d.Meta.DirectoryID.IsZero() && d.Meta.Version == 1 { // formatted before directories had ids (KIP-858)
+		id, err := ids.RandomUUID(rand.Reader)
+		if err != nil {
+			return err
+		}
+		d.Meta.DirectoryID = ids.DirectoryID(id)
+		if err := WriteMeta(d.fs, d.Path, d.Meta); err != nil {
+			return err
+		}
 	}
 	if d.clean, d.epoch, err = takeClean(d.fs, d.Path); err != nil {
 		return err

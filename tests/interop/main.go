@@ -96,6 +96,7 @@ func (s *suite) all() {
 	s.logs()
 	s.quorum()
 	s.networks()
+	s.dirs()
 	s.roundTrips()
 	s.twin()
 }
