@@ -20,6 +20,15 @@ func (d *Dir) SetCleanerOffset(tp ids.TopicPartition, off ids.Offset) error {
 	return WriteOffsets(d.fs, d.Path, CleanerFile, d.cleaned)
 }
 
+// lowerCleaner takes back what was noted as clean at and behind off: a log that
+// is cut there and grows again is dirty from there.
+func (d *Dir) lowerCleaner(tp ids.TopicPartition, off ids.Offset) error {
+	if d.CleanerOffset(tp) <= off {
+		return nil
+	}
+	return d.SetCleanerOffset(tp, off)
+}
+
 // loadCleaner reads the checkpoint; an unreadable one means cleaning from the start, which is only slow.
 func (d *Dir) loadCleaner() {
 	if d.cleaned != nil {

@@ -402,3 +402,44 @@ func FuzzCheckpoints(f *testing.F) {
 		_, _ = partlog.ParseMetadata(b)
 	})
 }
+
+// A log that is cut below what the cleaner noted is dirty from there.
+func TestTruncationLowersTheCleaner(t *testing.T) {
+	fs := vfs.NewMem()
+	if err := fs.MkdirAll("/d"); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteMeta(fs, "/d", MetaProperties{Version: 1, ClusterID: "c", NodeID: 1, HasNodeID: true, DirectoryID: ids.DirectoryID{200}}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(Options{FS: fs, Dirs: []string{"/d"}, Env: &partlog.Env{Clock: func() int64 { return 1 }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := partlog.DefaultConfig()
+	tp := ids.TopicPartition{Topic: "t"}
+	l, d, err := s.OpenPartition(tp, ids.TopicID{1}, nil, &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		b := batch.NewBuilder(batch.Options{})
+		b.Append(1, []byte("k"), nil, nil)
+		v, _ := b.Bytes()
+		if _, err := l.AppendAsLeader(v, 1, partlog.Coordinator, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.SetCleanerOffset(tp, 7); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ to, want ids.Offset }{{9, 7}, {4, 4}} {
+		if err := l.TruncateTo(c.to); err != nil {
+			t.Fatal(err)
+		}
+		on, err := ReadOffsets(fs, "/d", CleanerFile)
+		if err != nil || d.CleanerOffset(tp) != c.want || on[tp] != c.want {
+			t.Fatalf("cut at %d: clean up to %d, on disk %v %v", c.to, d.CleanerOffset(tp), on, err)
+		}
+	}
+}

@@ -94,7 +94,8 @@ func (s *Set) openIn(d *Dir, tp ids.TopicPartition, path string, id, onDisk ids.
 	var log *partlog.Log // the hooks run on this goroutine until it is set
 	o := partlog.Options{
 		FS: d.fs, Dir: path, TP: tp, TopicID: id, OnDisk: onDisk, Config: c, Env: s.o.Env, Room: &d.room,
-		Lowered: func() error { return s.checkpointRecovery(d) },
+		Lowered:   func() error { return s.checkpointRecovery(d) },
+		Truncated: func(to ids.Offset) error { return d.lowerCleaner(tp, to) },
 		Failed: func(err error) {
 			if ioFailure(err) {
 				s.FailDir(d, err)

@@ -75,6 +75,9 @@ type Options struct {
 	// and must make the new one durable before it returns: a checkpoint that claims
 	// more than is flushed would hide a torn tail from recovery.
 	Lowered func() error
+	// Truncated, if not nil, is called before a truncation cuts at an offset: who
+	// noted how far the log is clean must take it back, durably.
+	Truncated func(to ids.Offset) error
 	// Failed, if not nil, is called once, when the log's files cannot be trusted any
 	// more because of an I/O error. The log's locks are held: it must return at once.
 	// The error may be a full disk's: then it says nothing about other logs.

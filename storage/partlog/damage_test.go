@@ -3,6 +3,7 @@ package partlog
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -292,5 +293,56 @@ func TestFirstFlush(t *testing.T) {
 			t.Fatalf("flush %d: %v", i, f.dirs)
 		}
 		clear(f.dirs)
+	}
+}
+
+// TestFailedSyncBeforeRestart: a sync fails, the process ends, and its successor
+// finds records in the cache that the disk never got. It must not make a sync of
+// its own the proof of them: whatever it says is flushed survives a power cut.
+func TestFailedSyncBeforeRestart(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(40) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		mem := vfs.NewMem()
+		fsys := vfs.NewFaulty(mem)
+		for _, err := range []error{fsys.MkdirAll("/data"), fsys.SyncDir("/")} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		cfg := DefaultConfig()
+		cfg.IndexIntervalBytes = 1000
+		l := mustOpen(t, testOptions(fsys, quietEnv(), &cfg))
+		fill := func(l *Log, n int) {
+			t.Helper()
+			for i := range n {
+				if _, err := l.AppendAsLeader(makeBatch(1, testNow, 1+r.IntN(2000), int64(i), batch.Options{}), 1, Client, testNow); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		fill(l, r.IntN(20))
+		if err := l.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		o := testOptions(mem, quietEnv(), &cfg)
+		o.RecoveryPoint = l.RecoveryPoint()
+		fill(l, 1+r.IntN(20))
+		fsys.Set(vfs.Fault{Op: vfs.OpSync, Name: ".log", Times: 1, Err: errors.New("medium error")})
+		if err := l.Flush(); !errors.Is(err, ErrFailed) {
+			t.Fatal(err)
+		}
+		_ = l.Close(true)
+		l = mustOpen(t, o)
+		fill(l, r.IntN(3))
+		if err := l.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		end, want := l.EndOffset(), readAll(t, l, 0, 1<<20)
+		o.FS, o.RecoveryPoint = mem.CrashClone(0, r), l.RecoveryPoint()
+		again := mustOpen(t, o)
+		if again.EndOffset() != end || !bytes.Equal(readAll(t, again, 0, 1<<20), want) {
+			t.Fatalf("seed %d: %d was flushed, the log ends at %d", seed, end, again.EndOffset())
+		}
 	}
 }

@@ -23,7 +23,7 @@ import (
 // Errors: of the file system, and segment.ErrCorrupt for damage below the
 // recovery point, where acknowledged data would be cut off.
 func Open(o Options) (*Log, error) {
-	l := &Log{tp: o.TP, topicID: o.TopicID, env: o.Env, room: o.Room, lowered: o.Lowered, failing: o.Failed, woken: o.Woken, epochs: &epochs.History{}}
+	l := &Log{tp: o.TP, topicID: o.TopicID, env: o.Env, room: o.Room, lowered: o.Lowered, cutting: o.Truncated, failing: o.Failed, woken: o.Woken, epochs: &epochs.History{}}
 	l.dir = segment.Dir{FS: o.FS, Path: o.Dir}
 	l.config.Store(o.Config)
 	l.start, l.end, l.recovered = o.LogStartOffset, o.LogStartOffset, o.LogStartOffset

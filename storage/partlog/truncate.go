@@ -81,17 +81,22 @@ func (l *Log) truncate(off ids.Offset) error {
 func (l *Log) lower(off ids.Offset) error {
 	l.truncations++
 	l.use()
+	lowered := l.lowered
 	if off >= l.recovered && off >= l.start {
-		return nil
+		lowered = nil
 	}
 	l.recovered, l.start = min(l.recovered, off), min(l.start, off)
-	if l.lowered == nil {
+	l.mu.Unlock() // the checkpoint asks for both; wmu keeps writers out
+	defer l.mu.Lock()
+	if l.cutting != nil {
+		if err := l.cutting(off); err != nil {
+			return err
+		}
+	}
+	if lowered == nil {
 		return nil
 	}
-	l.mu.Unlock() // the checkpoint asks for both; wmu keeps writers out
-	err := l.lowered()
-	l.mu.Lock()
-	return err
+	return lowered()
 }
 
 // TruncateFullyAndStartAt removes everything; the next record gets off. A

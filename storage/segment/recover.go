@@ -50,6 +50,12 @@ func (s *Segment) Recover(o RecoverOptions) (Recovered, error) {
 	if err != nil {
 		return Recovered{}, err
 	}
+	// The process before may have died of a sync that failed: what it left in the
+	// cache is no proof of what the disk has, and a sync of ours would not write it.
+	page := start &^ 4095
+	if err := f.Forget(page, end-page); err != nil {
+		return Recovered{}, err
+	}
 	buf := readBufs.Get().(*[]byte)
 	defer readBufs.Put(buf)
 	r := &recovery{s: s, o: o, f: f, buf: *buf, out: Recovered{Next: s.Base, Epoch: o.Epoch}}

@@ -125,6 +125,27 @@ func (f *memFile) dropDirty() {
 	f.n.dirty = map[int64]struct{}{}
 }
 
+// Forget makes the clean blocks of the range what the disk has.
+func (f *memFile) Forget(off, n int64) error {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if err := f.check("fadvise", false); err != nil {
+		return err
+	}
+	end := min(off+n, int64(len(f.n.cache)))
+	for b := (off + BlockSize - 1) / BlockSize; b*BlockSize < end; b++ {
+		if _, dirty := f.n.dirty[b]; dirty {
+			continue
+		}
+		block := f.n.cache[b*BlockSize : min((b+1)*BlockSize, int64(len(f.n.cache)))]
+		clear(block)
+		if b*BlockSize < int64(len(f.n.disk)) {
+			copy(block, f.n.disk[b*BlockSize:])
+		}
+	}
+	return nil
+}
+
 func (f *memFile) Size() (int64, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()

@@ -28,6 +28,13 @@ func (f osFile) Allocate(size int64) error {
 	return f.Truncate(size)
 }
 
+func (f osFile) Forget(off, n int64) error {
+	if err := forget(f.File, off, n); err != nil {
+		return &os.PathError{Op: "fadvise", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
 // OpenFile opens name; files are created 0644, as Kafka's are under the usual umask.
 func (osFS) OpenFile(name string, flag int) (File, error) {
 	f, err := os.OpenFile(name, flag, 0o644)

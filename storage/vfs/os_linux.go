@@ -34,3 +34,8 @@ func space(name string) (free, total int64, err error) {
 	}
 	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize, nil
 }
+
+// forget cannot fail in a way that matters: what is advised may be ignored.
+func forget(f *os.File, off, n int64) error {
+	return unix.Fadvise(int(f.Fd()), off, n, unix.FADV_DONTNEED)
+}

@@ -64,6 +64,10 @@ type File interface {
 	// Allocate reserves disk blocks up to size and sets the file's size (Kafka's preallocate).
 	Allocate(size int64) error
 	Sync() error
+	// Forget drops what is cached of [off, off+n) and need not be written, so that
+	// the next read tells what the disk has: after a sync that failed, in this
+	// process or one before it, the cache may show bytes that never got there.
+	Forget(off, n int64) error
 	Size() (int64, error)
 	// Fd is the descriptor for sendfile, or ^uintptr(0) when there is none.
 	Fd() uintptr
