@@ -58,7 +58,7 @@ func works() []work {
 		{"idle", "10,000 idle connections", true, func(b *bench, s *node.Server) (figures, error) {
 			return b.kb(s, "idle", "-n", "10000", "-d", "3s")
 		}},
-	}, groupWorks()...)
+	}, append(groupWorks(), logWorks()...)...)
 }
 
 // startAll starts both servers and lets each move one run's payload uncounted:
