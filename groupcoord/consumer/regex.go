@@ -138,8 +138,7 @@ func (gs *Groups) match(g *Group, at Moment) Decision {
 		c.put(regexRecord(g.ID, re, r))
 	}
 	c.advanceMatched(after, bump)
-	gs.setMatching(g, at.Now+gs.cfg.RegexRefresh+1)
-	return c.decision()
+	return c.decision() // whose records set the alarm of the next time
 }
 
 // advanceMatched makes a new epoch if the matches are others than before. The hash
