@@ -30,6 +30,9 @@ import (
 //	snapshot N                                 node N snapshots what is committed and drops the log below
 //	upgrade N                                  kraft.version 1 is asked for at node N
 //	pass N ms=…                                time passes on node N, whose fetches are answered
+//	wipe N                                     node N ends and gets an empty disk with another directory id
+//	move N / addresses N                       it listens elsewhere after the next start / where it believes the voters to be
+//	ask N fetch|vote|prevote|begin epoch=E …   the administrator sends node N this request
 //	status                                     what each node is and has
 func TestTranscripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -117,17 +120,10 @@ func (h *harness) command(t *testing.T, d *datadriven.TestData) {
 	case "crash":
 		n.down = true
 		h.wire = slices.DeleteFunc(h.wire, func(w wireMessage) bool { return w.from == n.id || w.to == n.id })
-	case "bar":
-		h.barred = [2]ids.NodeID{ids.NodeID(arg("from", 0)), ids.NodeID(arg("to", 0))}
-		if to := h.barred[1]; to > 0 {
-			h.breakOpen(h.nodes[to-1], h.barred[0])
-		}
 	case "until":
 		h.until(n, d.CmdArgs[1].Key)
 	case "elect":
 		h.elect(n)
-	case "die":
-		h.die(n)
 	case "restart":
 		if d.HasArg("lose") {
 			n.log = n.log[:max(0, len(n.log)-arg("lose", 1))]
@@ -151,8 +147,63 @@ func (h *harness) command(t *testing.T, d *datadriven.TestData) {
 	case "status":
 		h.status()
 	default:
+		h.rare(t, d, n, arg)
+	}
+}
+
+// rare are the commands that few scenarios need.
+func (h *harness) rare(t *testing.T, d *datadriven.TestData, n *testNode, arg func(string, int) int) {
+	switch d.Cmd {
+	case "die":
+		h.die(n)
+	case "bar":
+		h.barred = [2]ids.NodeID{ids.NodeID(arg("from", 0)), ids.NodeID(arg("to", 0))}
+		if to := h.barred[1]; to > 0 {
+			h.breakOpen(h.nodes[to-1], h.barred[0])
+		}
+	case "wipe":
+		h.wipe(n)
+	case "move":
+		n.cfg.Endpoints = []Endpoint{{Name: "C", Host: "new", Port: n.cfg.Endpoints[0].Port}}
+		h.printf("%d will listen at %s\n", n.id, n.cfg.Endpoints[0].Host)
+	case "addresses":
+		for _, v := range n.core.log.lastVoters().Voters() {
+			h.printf("%d knows voter %d at %s\n", n.id, v.Key.ID, v.Endpoints[0].Host)
+		}
+	case "ask":
+		h.ask(t, d, n, arg)
+	default:
 		t.Fatalf("no command %s", d.Cmd)
 	}
+}
+
+// wipe gives a node an empty disk with another directory id, as format does.
+func (h *harness) wipe(n *testNode) {
+	n.cfg.Self.Directory[0]++
+	n.hard, n.log, n.snap = HardState{Leader: ids.NoNode, Voted: noVote}, nil, nil
+	n.down = true
+	h.wire = slices.DeleteFunc(h.wire, func(w wireMessage) bool { return w.from == n.id || w.to == n.id })
+}
+
+// ask sends a request of the administrator's own making.
+func (h *harness) ask(t *testing.T, d *datadriven.TestData, n *testNode, arg func(string, int) int) {
+	epoch := ids.LeaderEpoch(arg("epoch", 0))
+	last := ids.OffsetAndEpoch{Offset: ids.Offset(arg("offset", 0)), Epoch: ids.LeaderEpoch(arg("last", 0))}
+	var b Body
+	switch d.CmdArgs[1].Key {
+	case "fetch":
+		b = FetchRequest{Replica: ReplicaKey{ID: -1}, Epoch: epoch, Last: last}
+	case "vote", "prevote":
+		b = VoteRequest{Candidate: ReplicaKey{ID: 9, Directory: dirOf(9)}, Voter: ReplicaKey{n.id, dirOf(n.id)}, Epoch: epoch, Last: last, PreVote: d.CmdArgs[1].Key == "prevote"}
+	case "begin":
+		b = BeginEpochRequest{Leader: ids.NodeID(arg("leader", 0)), Epoch: epoch, Endpoints: endpointOf(arg("leader", 0)), Voter: ReplicaKey{n.id, dirOf(n.id)}}
+	default:
+		t.Fatalf("no request %s", d.CmdArgs[1].Key)
+	}
+	n.next++
+	n.open[n.next] = wireMessage{admin: true}
+	n.core.Step(Message{Call: n.next, Body: b}, n.now)
+	h.settle(n)
 }
 
 // quiet lets a follower fetch, unseen, so that its fetch timeout does not end.
@@ -370,7 +421,7 @@ func (h *harness) die(n *testNode) {
 // breakOpen refuses what n holds unanswered of the node from, or of all.
 func (h *harness) breakOpen(n *testNode, from ids.NodeID) {
 	for _, call := range slices.Sorted(maps.Keys(n.open)) {
-		if w := n.open[call]; from == 0 || w.from == from {
+		if w := n.open[call]; !w.admin && (from == 0 || w.from == from) {
 			delete(n.open, call)
 			h.printf("%d→%d %s is refused\n", w.from, w.to, prose(w.m.Body))
 			h.fail(w, true)

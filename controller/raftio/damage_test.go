@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,6 +95,59 @@ func TestALogThatIsTooShortStopsTheStart(t *testing.T) {
 	}
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A power cut while the front of the log is dropped leaves any of its files, which is a gap
+// below the snapshot and no damage; one above it is.
+func TestAGapBelowTheSnapshotIsALeftover(t *testing.T) {
+	for _, above := range []bool{false, true} {
+		fs, rec := vfs.NewMem(), newRecorder()
+		o := testOptions(fs, rec)
+		o.Config.SegmentBytes = 2048
+		n := startNode(t, o)
+		rec.wait(t, "leadership", leads(rec))
+		for i := range 200 {
+			add(t, n, rec, 1, fmt.Sprint(i))
+			if i == 120 && !above {
+				if err := n.WriteSnapshot(rec.at, 0, slices.Values([][]byte{[]byte("all")})); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+		names, err := fs.ReadDir(o.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = slices.DeleteFunc(names, func(e vfs.Entry) bool { return !strings.HasSuffix(e.Name, ".log") })
+		if err := fs.Remove(o.Dir + "/" + names[1].Name); err != nil {
+			t.Fatal(err)
+		}
+		rec = newRecorder()
+		o.Listener = rec
+		again, err := New(o)
+		if above {
+			if !errors.Is(err, ErrDamaged) {
+				t.Errorf("a gap above every snapshot: %v", err)
+			}
+			continue
+		}
+		if err == nil {
+			err = again.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec.wait(t, "leadership", leads(rec))
+		if len(rec.snapshots) != 1 || rec.records[0] != "all" || rec.records[len(rec.records)-1] != "199" {
+			t.Errorf("loaded %v, %d records", rec.snapshots, len(rec.records))
+		}
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -38,6 +38,6 @@
 //   - Nothing below the mark is ever cut off at a start: damage there is an error that names
 //     file and position. Whatever is read from the log is checked as far as its CRC first.
 //   - A disk error ends the node: after a failed flush nothing on it can be
-//     trusted by this process (Options.Failed), nor by the next: what is above the mark is
-//     written again before it is believed (renew).
+//     trusted by this process (Options.Failed), nor by the next: what is above the mark
+//     is read from the disk itself at a start (partlog's recovery).
 package raftio

@@ -68,29 +68,53 @@ func (s *store) setMark(at ids.Offset) error {
 // inspect reads what lies below the mark before anything is opened: batch follows batch
 // without gap, each whole. The recovery of the log, which is made for logs that
 // were compacted as well, would take a forged offset for a gap and cut off what follows it.
-// What lies above is renewed.
-func (s *store) inspect() error {
+// What lies above is partlog's to recover, which takes no cached page for what is on the disk: the process
+// before this one may have ended because a flush failed.
+//
+// A gap below the latest snapshot is none: a power cut while the front was dropped may have left any
+// of its files. What is in front of such a gap goes.
+func (s *store) inspect(snapshot ids.Offset) error {
+	if s.mark == 0 {
+		return nil
+	}
 	names, err := s.fs.ReadDir(s.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	next := ids.NoOffset
+	var front []string
 	for _, e := range names { // by name, and so by offset
 		base, ok := logBase(e.Name)
-		if !ok {
+		if !ok || next >= s.mark {
 			continue
 		}
-		if next >= 0 && base != next && next < s.mark {
-			return fmt.Errorf("%w: %s begins at offset %d, the file before it ends at %d", ErrDamaged, e.Name, base, next)
+		if next >= 0 && base != next {
+			if base < next || base > snapshot {
+				return fmt.Errorf("%w: %s begins at offset %d, the file before it ends at %d", ErrDamaged, e.Name, base, next)
+			}
+			if err := s.removeAll(front); err != nil {
+				return err
+			}
+			front = nil
 		}
-		if next, err = s.inspectFile(s.dir+"/"+e.Name, max(base, next)); err != nil {
+		front = append(front, e.Name)
+		if next, err = s.inspectFile(s.dir+"/"+e.Name, base); err != nil {
 			return err
 		}
 	}
-	if max(next, 0) < s.mark {
+	if next < s.mark {
 		return fmt.Errorf("%w: %s ends at offset %d, but all below %d was committed and on this disk", ErrDamaged, s.dir, max(next, 0), s.mark)
 	}
 	return nil
+}
+
+func (s *store) removeAll(names []string) error {
+	for _, name := range names {
+		if err := s.fs.Remove(s.dir + "/" + name); err != nil {
+			return err
+		}
+	}
+	return s.fs.SyncDir(s.dir)
 }
 
 // logBase is the offset that a segment's name tells.
@@ -100,9 +124,9 @@ func logBase(name string) (ids.Offset, bool) {
 	return ids.Offset(base), ok && err == nil && len(stem) == 20 && base >= 0
 }
 
-// inspectFile reads batches up to the mark or the end of the file, and renews what is left.
+// inspectFile reads batches up to the mark or the end of the file.
 func (s *store) inspectFile(name string, next ids.Offset) (ids.Offset, error) {
-	f, err := s.fs.OpenFile(name, os.O_RDWR)
+	f, err := s.fs.OpenFile(name, os.O_RDONLY)
 	if err != nil {
 		return next, err
 	}
@@ -111,9 +135,8 @@ func (s *store) inspectFile(name string, next ids.Offset) (ids.Offset, error) {
 	if err != nil {
 		return next, err
 	}
-	r := bufio.NewReaderSize(io.NewSectionReader(f, 0, size), int(min(size+1, 1<<20)))
-	pos := int64(0)
-	for pos < size && next < s.mark {
+	r := bufio.NewReaderSize(io.NewSectionReader(f, 0, size), int(min(size, 1<<20)))
+	for pos := int64(0); pos < size && next < s.mark; {
 		v, err := nextBatch(r, size-pos)
 		if err == nil && v.BaseOffset() != next {
 			err = fmt.Errorf("offset %d where %d was expected", v.BaseOffset(), next)
@@ -123,29 +146,7 @@ func (s *store) inspectFile(name string, next ids.Offset) (ids.Offset, error) {
 		}
 		pos, next = pos+int64(v.Len()), v.NextOffset()
 	}
-	return next, renew(f, pos, size)
-}
-
-// renew writes the bytes of a file again, as they are. The process before this one may
-// have ended because a flush failed, and then the kernel took the pages that it could not write for
-// clean: they can be read, and the next flush says that all is well, but they are not on
-// the disk and never will be. Written again they are flushed, or fail again.
-func renew(f vfs.File, pos, size int64) error {
-	buf := make([]byte, min(size-pos, 1<<20))
-	for pos < size {
-		b := buf[:min(size-pos, int64(len(buf)))]
-		if _, err := f.ReadAt(b, pos); err != nil {
-			return err
-		}
-		if _, err := f.WriteAt(b, pos); err != nil {
-			return err
-		}
-		pos += int64(len(b))
-		if pos == size {
-			return f.Sync()
-		}
-	}
-	return nil
+	return next, nil
 }
 
 // nextBatch reads and checks a batch of a file of which left bytes are left. It is valid until the next.

@@ -64,7 +64,7 @@ func (s *store) open(o *Options) (raft.HardState, raft.LogState, error) {
 	// it fetches again what it lost.
 	if o.CanBeVoter {
 		if s.mark, err = loadMark(s.fs, s.dir); err == nil {
-			err = s.inspect()
+			err = s.inspect(latestOffset(state.Snapshots))
 		}
 		if err != nil {
 			return hard, state, err
@@ -88,6 +88,13 @@ func (s *store) open(o *Options) (raft.HardState, raft.LogState, error) {
 		err = s.log.Flush()
 	}
 	return hard, state, err
+}
+
+func latestOffset(snaps []ids.OffsetAndEpoch) ids.Offset {
+	if n := len(snaps); n > 0 {
+		return snaps[n-1].Offset
+	}
+	return 0
 }
 
 // listSnapshots finds the complete snapshots and removes what is left of others.
