@@ -6,7 +6,7 @@ FUZZTIME ?= 30s
 
 export CGO_ENABLED = 0
 
-.PHONY: help build run test check interop bench fuzz clean
+.PHONY: help build run test check interop bench fuzz soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ fuzz: ## every fuzz target for FUZZTIME (30s) each
 	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 	  done; done
+
+soak: ## the simulation over new seeds, for DURATION (10m) or SEEDS; adds a line to docs/reliability/LEDGER.md
+	$(GO) run ./tests/soak $(if $(SEEDS),-seeds $(SEEDS)) $(if $(DURATION),-duration $(DURATION),$(if $(SEEDS),,-duration 10m))
 
 clean: ## what builds and test runs left in this folder
 	rm -rf bin .cache
