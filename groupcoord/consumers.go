@@ -82,11 +82,21 @@ func (b *beat) outcome(sh *shard, r consumer.Reply, d consumer.Decision, bad *co
 			b.refuse(bad)
 		default:
 			if b.caller.Hold != nil && r.Interval > 0 && !r.Idle && sh.cfg.HoldMax > 0 {
-				r.Interval = min(r.Interval, sh.consumers.Soon(b.Req.Group)) // the next one is held
+				r.Interval = min(r.Interval, b.next(sh, &r)) // the next one is held
 			}
 			b.answer(&r)
 		}
 	})
+}
+
+// next is when a member whose heartbeats may be held is to come back: at once when
+// it was told something, so that there is a question to hold; but one that is busy
+// with what it was told before must not ask without end.
+func (b *beat) next(sh *shard, r *consumer.Reply) int32 {
+	if r.Assignment || r.Epoch != b.Req.MemberEpoch {
+		return soonest
+	}
+	return sh.consumers.Soon(b.Req.Group)
 }
 
 func (b *beat) fail(err error) { b.refuse(&consumer.Refusal{Error: &kerr.Error{Code: code(err)}}) }

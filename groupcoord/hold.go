@@ -51,6 +51,7 @@ type groupHolds struct {
 
 // keep holds a heartbeat until now+ms. An older one of the member becomes ready.
 func (t *holds) keep(h *hold, until int64) {
+	t.release(h.group, h.member) // may end the group's table
 	if t.groups == nil {
 		t.groups = map[string]*groupHolds{}
 	}
@@ -59,7 +60,6 @@ func (t *holds) keep(h *hold, until int64) {
 		g = &groupHolds{id: h.group, by: map[string]*hold{}}
 		t.groups[h.group] = g
 	}
-	t.release(h.group, h.member)
 	h.kept = true
 	h.until.Value = h
 	t.alarms.Set(&h.until, until)

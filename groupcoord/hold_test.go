@@ -1,0 +1,161 @@
+package groupcoord
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// line is a connection that lets heartbeats be held.
+type line struct {
+	release func() // of what is held
+	busy    bool   // something is queued: answer now
+}
+
+func (l *line) hold(release func()) bool {
+	if l.busy {
+		return false
+	}
+	l.release = release
+	return true
+}
+
+// send sends the member's next heartbeat; the answer may be some time away.
+func (m *nextGen) send(l *line) {
+	r := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	r.Version, r.Group, r.MemberID, r.MemberEpoch, r.RebalanceTimeoutMillis = 1, "g", m.id, m.epoch, -1
+	if m.epoch == 0 {
+		r.RebalanceTimeoutMillis, r.SubscribedTopicNames, r.Topics = 30_000, []string{"t"}, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+	}
+	m.last = nil
+	m.h.svc.ConsumerGroupHeartbeat(Caller{ClientID: "c", Host: "/h", Hold: l.hold}, r, func(r *kmsg.ConsumerGroupHeartbeatResponse) {
+		m.last = r
+		if r.ErrorCode == 0 {
+			m.epoch = r.MemberEpoch
+		}
+	})
+}
+
+func TestHeldHeartbeatsTellNewsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(nil)
+		h.lead(1)
+		la, lb := &line{}, &line{}
+		a, b := &nextGen{h: h, id: "a"}, &nextGen{h: h, id: "b"}
+		a.send(la)
+		synctest.Wait()
+		if a.last == nil || a.last.Assignment == nil || a.last.HeartbeatIntervalMillis != soonest {
+			t.Fatalf("who joins is answered: %+v", a.last)
+		}
+		a.send(la)
+		synctest.Wait()
+		if a.last != nil {
+			t.Fatalf("nothing new is answered: %+v", a.last)
+		}
+		b.send(lb)
+		h.clock.Advance(30) // the least time between two assignments of a small group
+		synctest.Wait()
+		if a.last == nil || a.epoch != 2 || a.last.Assignment == nil || len(a.last.Assignment.Topics[0].Partitions) != 2 {
+			t.Fatalf("what it has to give up: %+v", a.last)
+		}
+		b.send(lb) // goes to the new epoch, and waits for what a has
+		synctest.Wait()
+		b.send(lb)
+		b.send(lb) // the older one of the two is answered
+		synctest.Wait()
+		if b.last == nil || b.last.Assignment != nil || b.epoch != 3 {
+			t.Fatalf("the older heartbeat: %+v", b.last)
+		}
+		b.last = nil
+		a.has = []kmsg.ConsumerGroupHeartbeatRequestTopic{{TopicID: a.last.Assignment.Topics[0].TopicID, Partitions: a.last.Assignment.Topics[0].Partitions}}
+		if c := a.beat(nil); c != 0 { // tells that it gave up
+			t.Fatal(c)
+		}
+		if b.last == nil || b.last.Assignment == nil || len(b.last.Assignment.Topics[0].Partitions) != 2 {
+			t.Fatalf("what it waited for: %+v", b.last)
+		}
+		h.clock.Advance(20_000)
+		a.send(la)
+		synctest.Wait()
+		h.clock.Advance(1_000)
+		la.release() // something else came on the connection
+		synctest.Wait()
+		if a.last == nil || a.last.HeartbeatIntervalMillis != 4_000 {
+			t.Fatalf("released: %+v", a.last)
+		}
+		la.release() // late, and harmless
+		a.send(la)
+		synctest.Wait()
+		h.clock.Advance(5_000)
+		synctest.Wait()
+		if a.last == nil || a.last.HeartbeatIntervalMillis != soonest {
+			t.Fatalf("held for the whole interval: %+v", a.last)
+		}
+		la.busy = true
+		a.send(la)
+		synctest.Wait()
+		if a.last == nil || a.last.HeartbeatIntervalMillis != 5_000 {
+			t.Fatalf("a busy line: %+v", a.last)
+		}
+		la.busy = false
+		a.send(la)
+		synctest.Wait()
+		h.resign()
+		if a.last == nil || a.last.ErrorCode != kerr.NotCoordinator.Code {
+			t.Fatalf("the coordinator went: %+v", a.last)
+		}
+		h.svc.Close()
+	})
+}
+
+// One member that joins a large group is heard of by all, in few appends.
+func TestALargeGroupHearsOfOneMore(t *testing.T) {
+	const members = 2500
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(nil)
+		h.lead(1)
+		lines, all := make([]line, members), make([]*nextGen, members)
+		for i := range all {
+			all[i] = &nextGen{h: h, id: fmt.Sprint("m", i)}
+			all[i].send(&lines[i])
+		}
+		synctest.Wait()
+		h.clock.Advance(1_100)
+		synctest.Wait()
+		all[0].beat(func(r *kmsg.ConsumerGroupHeartbeatRequest) { // gives up what was all its own
+			r.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+		})
+		for range 8 {
+			for i, m := range all {
+				if m.last != nil {
+					m.send(&lines[i])
+				}
+			}
+			synctest.Wait()
+		}
+		epoch := all[1].epoch
+		for _, m := range all {
+			if m.epoch != epoch || m.last != nil {
+				t.Fatalf("%s is in epoch %d, not %d, and has %+v", m.id, m.epoch, epoch, m.last)
+			}
+		}
+		before := h.log.Appends(0) + h.log.Appends(1)
+		one := &nextGen{h: h, id: "one-more"}
+		one.send(&line{})
+		synctest.Wait()
+		h.clock.Advance(1_200)
+		synctest.Wait()
+		for _, m := range all {
+			if m.epoch != epoch+1 {
+				t.Fatalf("%s has not heard of it: epoch %d", m.id, m.epoch)
+			}
+		}
+		if n := h.log.Appends(0) + h.log.Appends(1) - before; n > 12 {
+			t.Fatalf("%d appends", n)
+		}
+		h.svc.Close()
+	})
+}
