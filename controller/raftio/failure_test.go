@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/vfs"
 )
 
@@ -96,38 +95,4 @@ func TestMissingSnapshotStopsTheStart(t *testing.T) {
 	if _, err := New(o); err == nil {
 		t.Fatal("started without the records below the log's start")
 	}
-}
-
-// BenchmarkAppend is the cost of a metadata commit on a single voter, with the
-// appends of the wait for a flush written together.
-func BenchmarkAppend(b *testing.B) {
-	rec := newRecorder()
-	o := testOptions(vfs.OS, rec)
-	o.Dir = b.TempDir() + "/__cluster_metadata-0"
-	n, err := New(o)
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := n.Start(); err != nil {
-		b.Fatal(err)
-	}
-	for n.Leader().Leader != 1 {
-		<-rec.changed
-	}
-	data := [][]byte{make([]byte, 100), make([]byte, 100), make([]byte, 100)}
-	b.ResetTimer()
-	var last ids.Offset
-	for i := range b.N {
-		if last, err = n.Append(1, data, 0); err != nil {
-			b.Fatal(err)
-		}
-		for i%256 == 255 && n.HighWatermark() <= last {
-			<-rec.changed
-		}
-	}
-	for n.HighWatermark() <= last {
-		<-rec.changed
-	}
-	b.StopTimer()
-	_ = n.Close()
 }
