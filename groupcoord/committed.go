@@ -47,6 +47,7 @@ func (s *Service) OffsetCommit(req *kmsg.OffsetCommitRequest, reply func(*kmsg.O
 				failed(code(err))
 				return
 			}
+			s.count.committed.Add(uint64(len(records)))
 			answer(topics)
 		}}
 	}, func(err error) { failed(code(err)) })
@@ -235,6 +236,7 @@ func (s *Service) OffsetDelete(req *kmsg.OffsetDeleteRequest, reply func(*kmsg.O
 				answer(nil, code(err))
 				return
 			}
+			s.count.deleted.Add(uint64(len(records)))
 			answer(topics, codeOf(bad))
 		}}
 	}, func(err error) { answer(nil, code(err)) })

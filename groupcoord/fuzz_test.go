@@ -16,11 +16,12 @@ func FuzzReplay(f *testing.F) {
 	f.Add([]byte{0, 2, 0, 1, 'g'}, []byte(nil), true)
 	f.Add([]byte{0, 2, 0, 1, 'g'}, []byte("\x00\x03\x00\x08consumer\x00\x00\x00\x01\x00\x05range\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), false)
 	cfg := DefaultConfig()
+	s0 := &Service{cfg: cfg, logger: zap.NewNop(), consumerConfig: cfg.consumers(nil)}
 	f.Fuzz(func(t *testing.T, key, value []byte, tombstone bool) {
 		if tombstone {
 			value = nil
 		}
-		s := newShard(0, &cfg, cfg.consumers(nil), catalog{}.image, zap.NewNop())
+		s := newShard(0, s0, catalog{}.image)
 		e := runtime.Entry{Offset: 1, Timestamp: 5, ProducerID: batch.NoProducerID, Key: bytes.Clone(key), Value: bytes.Clone(value)}
 		err := s.Replay(e, true)
 		if again := s.Replay(e, true); (err == nil) != (again == nil) {

@@ -61,6 +61,7 @@ type Service struct {
 	rt     *runtime.Runtime[*shard]
 
 	consumerConfig consumer.Config
+	count          counters
 }
 
 // New makes a Service that leads no partition yet.
@@ -68,7 +69,7 @@ func New(o Options) *Service {
 	s := &Service{cfg: o.Config, topics: o.Topics, logger: o.Logger, uuid: o.NewUUID}
 	s.consumerConfig = s.cfg.consumers(o.Settings)
 	s.rt = runtime.New(runtime.Options[*shard]{
-		NewMachine:    func(p int32) *shard { return newShard(p, &s.cfg, s.consumerConfig, o.Image, s.logger) },
+		NewMachine:    func(p int32) *shard { return newShard(p, s, o.Image) },
 		Log:           o.Log,
 		Clock:         o.Clock,
 		Logger:        o.Logger,

@@ -18,6 +18,7 @@ type shard struct {
 	partition int32
 	cfg       *Config
 	logger    *zap.Logger
+	count     *counters
 	image     func() consumer.Image
 	groups    *classic.Groups  // those of the classic protocol, and those made by a commit
 	consumers *consumer.Groups // those of KIP-848; no id is in both
@@ -37,10 +38,11 @@ type held struct {
 	sync func(*kmsg.SyncGroupResponse)
 }
 
-func newShard(partition int32, cfg *Config, consumers consumer.Config, image func() consumer.Image, logger *zap.Logger) *shard {
+func newShard(partition int32, s *Service, image func() consumer.Image) *shard {
+	cfg := &s.cfg
 	return &shard{
-		partition: partition, cfg: cfg, logger: logger, image: image,
-		consumers: consumer.New(consumers),
+		partition: partition, cfg: cfg, logger: s.logger, count: &s.count, image: image,
+		consumers: consumer.New(s.consumerConfig),
 		groups: classic.New(classic.Config{
 			InitialDelay: int64(cfg.InitialRebalanceDelay), NewMemberTimeout: int64(cfg.NewMemberJoinTimeout),
 			MaxSize: int(cfg.GroupMaxSize),
@@ -272,6 +274,8 @@ func (s *shard) Expire(now int64) runtime.Outcome {
 func (s *shard) Unloaded() {
 	s.deliver(s.groups.Shutdown(kerr.NotCoordinator.Code), nil)
 	s.holds.failAll(runtime.ErrNotCoordinator)
+	s.count.classic.Add(s.groups.Rebalances())
+	s.count.consumer.Add(s.consumers.Rebalances())
 	for _, o := range s.followUp {
 		o.Done(0, runtime.ErrNotCoordinator)
 	}

@@ -51,7 +51,7 @@ func (s *shard) sweepStep(now int64) runtime.Outcome {
 // if it is empty and that was all.
 func (s *shard) expired(id string, now int64) []runtime.Record {
 	if g := s.consumers.Get(id); g != nil {
-		out, all := s.offsets.Expired(id, offsets.Aging{Since: -1, Retention: s.cfg.OffsetsRetention, Subscribed: g.Subscribed}, now)
+		out, all := s.agedOut(id, offsets.Aging{Since: -1, Retention: s.cfg.OffsetsRetention, Subscribed: g.Subscribed}, now)
 		if all && g.IsEmpty() {
 			out = append(out, g.Tombstones()...)
 		}
@@ -71,9 +71,17 @@ func (s *shard) expired(id string, now int64) []runtime.Record {
 	case classic.SinceEmpty:
 		aging.Since = since
 	}
-	out, all := s.offsets.Expired(id, aging, now)
+	out, all := s.agedOut(id, aging, now)
 	if all && g.IsEmpty() {
 		out = append(out, runtime.Record{Key: g.Tombstone()})
 	}
 	return out
+}
+
+// agedOut is the tombstones of a group's expired offsets, and whether that is all
+// it has.
+func (s *shard) agedOut(id string, a offsets.Aging, now int64) ([]runtime.Record, bool) {
+	out, all := s.offsets.Expired(id, a, now)
+	s.count.expired.Add(uint64(len(out)))
+	return out, all
 }

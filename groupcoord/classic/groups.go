@@ -14,10 +14,11 @@ type Config struct {
 
 // Groups is the classic groups of one shard.
 type Groups struct {
-	cfg    Config
-	byID   map[string]*Group
-	alarms alarm.Queue[due]
-	news   []news
+	cfg       Config
+	byID      map[string]*Group
+	alarms    alarm.Queue[due]
+	completed uint64 // rebalances
+	news      []news
 }
 
 // New makes a shard's groups, none yet.
@@ -95,6 +96,9 @@ const (
 	writeAssignment                  // the leader's assignment
 	writeStatic                      // a static member came back with a new id
 )
+
+// Rebalances is how many rebalances have been completed here.
+func (gs *Groups) Rebalances() uint64 { return gs.completed }
 
 // Get is the group of this id, or nil.
 func (gs *Groups) Get(id string) *Group { return gs.byID[id] }
