@@ -91,14 +91,20 @@ func bindFD(fd, family int, sa unix.Sockaddr, addr *net.TCPAddr) (*net.TCPAddr, 
 // Addr is the reserved address with its real port.
 func (r *Reservation) Addr() *net.TCPAddr { return r.addr }
 
-// Listen opens the port. backlog is socket.listen.backlog.size. The
-// reservation is used up, also when Listen fails.
+// minBacklog is the shortest queue of connections that wait to be accepted. The
+// kernel drops what does not fit, and the client tries again after a second: with
+// Kafka's default of 50 a group of a thousand members that start together takes
+// seconds to connect. The queue costs nothing while it is empty.
+const minBacklog = 1024
+
+// Listen opens the port. backlog is socket.listen.backlog.size, minBacklog at
+// least. The reservation is used up, also when Listen fails.
 func (r *Reservation) Listen(backlog int) (net.Listener, error) {
 	if err := unix.SetNonblock(r.fd, true); err != nil {
 		unix.Close(r.fd)
 		return nil, os.NewSyscallError("setnonblock", err)
 	}
-	if err := unix.Listen(r.fd, backlog); err != nil {
+	if err := unix.Listen(r.fd, max(backlog, minBacklog)); err != nil {
 		unix.Close(r.fd)
 		return nil, fmt.Errorf("listen %s: %w", r.addr, os.NewSyscallError("listen", err))
 	}
