@@ -6,6 +6,7 @@ import (
 
 	"github.com/gregorbroker/gregor/broker/forward"
 	"github.com/gregorbroker/gregor/controller/image"
+	"github.com/gregorbroker/gregor/protocol/configs"
 	"github.com/gregorbroker/gregor/protocol/conn"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -134,7 +135,7 @@ func (m *metadata) writeByName(w *metadataWriter, img *image.Image, c *conn.Call
 		name := &names[i]
 		if t := img.Topics.ByName(*name); t != nil {
 			w.topic(t)
-		} else if checkTopicName(*name) != nil {
+		} else if configs.CheckTopicName(*name) != nil {
 			w.missing(kerr.InvalidTopicException.Code, name, ids.TopicID{})
 		} else {
 			w.missing(kerr.UnknownTopicOrPartition.Code, name, ids.TopicID{})

@@ -2,6 +2,7 @@ package api
 
 import (
 	"github.com/gregorbroker/gregor/broker/replica"
+	"github.com/gregorbroker/gregor/protocol/configs"
 	"github.com/gregorbroker/gregor/protocol/conn"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -38,7 +39,7 @@ func (h describeProducers) handle(c *conn.Call, req *kmsg.DescribeProducersReque
 func (h describeProducers) partition(topic string, index int32) kmsg.DescribeProducersResponseTopicPartition {
 	out := kmsg.NewDescribeProducersResponseTopicPartition()
 	out.Partition = index
-	if err := checkTopicName(topic); err != nil {
+	if err := configs.CheckTopicName(topic); err != nil {
 		out.ErrorCode, out.ErrorMessage = kerr.InvalidTopicException.Code, kmsg.StringPtr(err.Error())
 		return out
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/gregorbroker/gregor/controller/image"
+	"github.com/gregorbroker/gregor/protocol/configs"
 	"github.com/gregorbroker/gregor/protocol/conn"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -99,7 +100,7 @@ func (p *topicPage) add(name string, t *image.Topic) bool {
 	d.Topic, d.IsInternal, d.AuthorizedOperations = &name, image.IsInternalTopic(name), topicOperations
 	if t == nil {
 		d.ErrorCode = kerr.UnknownTopicOrPartition.Code
-		if checkTopicName(name) != nil {
+		if configs.CheckTopicName(name) != nil {
 			d.ErrorCode = kerr.InvalidTopicException.Code
 		}
 		p.resp.Topics = append(p.resp.Topics, d)

@@ -12,6 +12,7 @@ import (
 	"github.com/gregorbroker/gregor/controller/records"
 	"github.com/gregorbroker/gregor/groupcoord"
 	"github.com/gregorbroker/gregor/protocol/apikey"
+	"github.com/gregorbroker/gregor/protocol/configs"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -383,7 +384,7 @@ func TestDynamicConfigActs(t *testing.T) {
 func TestTopicNames(t *testing.T) {
 	for name, good := range map[string]bool{"a": true, "a.b_c-D9": true, strings.Repeat("x", 249): true, strings.Repeat("x", 250): false,
 		"": false, ".": false, "..": false, "...": true, "a b": false, "ä": false, "a\n": false} {
-		if err := checkTopicName(name); (err == nil) != good {
+		if err := configs.CheckTopicName(name); (err == nil) != good {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

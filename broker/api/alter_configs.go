@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +35,27 @@ const (
 	opAppend   = 2
 	opSubtract = 3
 )
+
+// refusal is an error for one resource. The zero value is none. Only an
+// unexpected error has no text at all.
+type refusal struct {
+	code *kerr.Error
+	text string
+}
+
+func (e refusal) wire() (code int16, text *string) {
+	if e.code == nil {
+		return 0, nil
+	}
+	if e.code == kerr.UnknownServerError && e.text == "" {
+		return e.code.Code, nil
+	}
+	return e.code.Code, &e.text
+}
+
+func badRequest(format string, args ...any) refusal {
+	return refusal{kerr.InvalidRequest, fmt.Sprintf(format, args...)}
+}
 
 // change is one key of an alteration; the older request only sets.
 type change struct {
@@ -78,9 +100,9 @@ func (a *alterer) isMine(name string) refusal {
 // present is the dynamic configuration that a broker resource has now.
 func (a *alterer) present(name string) map[string]string {
 	layers := a.config.layers()
-	from := layers.broker
+	from := layers.Broker
 	if name == "" {
-		from = layers.cluster
+		from = layers.Cluster
 	}
 	out := make(map[string]string, len(from))
 	for k, v := range from {
@@ -92,9 +114,9 @@ func (a *alterer) present(name string) map[string]string {
 // checkBroker validates the configuration that a broker resource would have.
 func (a *alterer) checkBroker(name string, props map[string]string) refusal {
 	layers := a.config.layers()
-	other := layers.cluster
+	other := layers.Cluster
 	if name == "" {
-		other = layers.broker
+		other = layers.Broker
 	}
 	if err := configs.ValidateDynamicBroker(a.config.Static, other, props, name != ""); err != nil {
 		return badRequest("%s", err)

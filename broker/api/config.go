@@ -6,6 +6,7 @@ import (
 
 	"github.com/gregorbroker/gregor/controller/image"
 	"github.com/gregorbroker/gregor/protocol/configs"
+	"github.com/gregorbroker/gregor/protocol/configs/describe"
 	"github.com/gregorbroker/gregor/protocol/ids"
 )
 
@@ -18,7 +19,7 @@ type Config struct {
 
 	node  ids.NodeID
 	image func() *image.Image
-	now   atomic.Pointer[configLayers]
+	now   atomic.Pointer[layered]
 }
 
 // NewConfig makes the configuration of one broker.
@@ -26,51 +27,22 @@ func NewConfig(static *configs.Values, node ids.NodeID, img func() *image.Image)
 	return &Config{Static: static, node: node, image: img}
 }
 
-// configLayers is a configuration and what it is made of, strongest first.
-type configLayers struct {
-	of              *image.Configs
-	broker, cluster map[string]string // dynamic, of this broker and the cluster's default; read-only
-	values          *configs.Values
-	topic, group    *configs.Values // defaults of resources
+// layered is the layers made of one image's configurations.
+type layered struct {
+	of *image.Configs
+	*describe.Layers
 }
 
 // Now is the present configuration.
-func (c *Config) Now() *configs.Values { return c.layers().values }
+func (c *Config) Now() *configs.Values { return c.layers().Values }
 
-func (c *Config) layers() *configLayers {
+func (c *Config) layers() *describe.Layers {
 	of := c.image().Configs
 	if l := c.now.Load(); l != nil && l.of == of {
-		return l
+		return l.Layers
 	}
-	l := &configLayers{
-		of:      of,
-		broker:  usable(of.Of(c.brokerResource()), true),
-		cluster: usable(of.Of(image.Resource{Type: image.BrokerResource}), false),
-	}
-	l.values = c.Static.Overlay(l.cluster, l.broker)
-	l.topic = configs.ResolveDefaults(configs.Topic, l.values)
-	l.group = configs.ResolveDefaults(configs.Group, l.values)
+	mine := image.Resource{Type: image.BrokerResource, Name: strconv.Itoa(int(c.node))}
+	l := &layered{of, describe.NewLayers(c.Static, of.Of(mine), of.Of(image.Resource{Type: image.BrokerResource}))}
 	c.now.Store(l)
-	return l
-}
-
-func (c *Config) brokerResource() image.Resource {
-	return image.Resource{Type: image.BrokerResource, Name: strconv.Itoa(int(c.node))}
-}
-
-// usable leaves out what has no effect: values that do not parse, keys that are
-// read-only, and keys of single brokers in the cluster's default.
-func usable(props map[string]string, perBroker bool) map[string]string {
-	out := make(map[string]string, len(props))
-	for name, raw := range props {
-		d, known := configs.Lookup(configs.Broker, name)
-		if known {
-			_, err := d.ParseAs(name, raw)
-			if err != nil || d.Mode == configs.ReadOnly || d.Mode == configs.PerBroker && !perBroker {
-				continue
-			}
-		}
-		out[name] = raw
-	}
-	return out
+	return l.Layers
 }

@@ -18,6 +18,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/gregorbroker/gregor/controller/active"
@@ -104,6 +105,8 @@ type Server struct {
 	parts     Parts
 	handles   []handle // by key
 	mutations mutations
+	// configured is the configuration as of the last image that was asked for.
+	configured atomic.Pointer[layered]
 }
 
 // New wires the handlers of table.go.

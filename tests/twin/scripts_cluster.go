@@ -169,6 +169,17 @@ func clusterScripts() []Script {
 			r.Send(req)
 		}},
 		{Key: 19, Name: "created on the controller listener", Controller: true, Run: func(r *Run) { r.Send(create(r.Name("t"), 1, 1)) }},
+		{Key: 32, Name: "topic asked of a controller", Controller: true, Run: func(r *Run) {
+			t := r.Topic("t", 1, "retention.ms=7000", "cleanup.policy=compact")
+			r.Send(describeConfigs(topicType, t, "retention.ms", "cleanup.policy", "segment.ms", "min.insync.replicas", "flush.ms"))
+		}},
+		{Key: 32, Name: "unknown topic asked of a controller", Controller: true, Run: func(r *Run) { r.Send(describeConfigs(topicType, r.Name("none"))) }},
+		{Key: 32, Name: "bad name asked of a controller", Controller: true, Run: func(r *Run) { r.Send(describeConfigs(topicType, "a b")) }},
+		{Key: 32, Name: "another broker asked of a controller", Controller: true, Run: func(r *Run) { r.Send(describeConfigs(brokerType, "9")) }},
+		{Key: 32, Name: "group asked of a controller", Controller: true, Run: func(r *Run) { r.Send(describeConfigs(32, r.Name("g"))) }},
+		{Key: 32, Name: "keys with units asked of a controller", Controller: true, Run: func(r *Run) {
+			r.Send(describeConfigs(brokerType, "1", "log.retention.ms", "log.retention.hours", "log.roll.ms", "log.flush.interval.ms"))
+		}},
 		{Key: 32, Name: "broker asked on the controller listener", Controller: true, Run: func(r *Run) { r.Send(describeConfigs(brokerType, "1", "node.id")) }},
 	}
 }

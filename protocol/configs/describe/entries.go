@@ -1,4 +1,4 @@
-package api
+package describe
 
 import (
 	"maps"
@@ -14,9 +14,8 @@ type synonym = kmsg.DescribeConfigsResponseResourceConfigConfigSynonym
 type entries struct {
 	wanted         []string // nil: all
 	synonyms, docs bool
-	layers         *configLayers
-	static         *configs.Values
-	out            []described
+	layers         *Layers
+	out            []kmsg.DescribeConfigsResponseResourceConfig
 }
 
 func (e *entries) wants(name string) bool { return e.wanted == nil || slices.Contains(e.wanted, name) }
@@ -87,12 +86,12 @@ func (e *entries) overridden(kind configs.Kind, props map[string]string, default
 // was set.
 func (e *entries) wholeBroker() {
 	for _, d := range configs.All(configs.Broker) {
-		if d.Internal && !e.layers.values.IsSet(d.Name) || d.DynamicOnly && !e.layers.values.IsSet(d.Name) || !e.wants(d.Name) {
+		if d.Internal && !e.layers.Values.IsSet(d.Name) || d.DynamicOnly && !e.layers.Values.IsSet(d.Name) || !e.wants(d.Name) {
 			continue
 		}
-		e.add(d, d.Name, e.layers.values.Get(d.Name), d.Mode == configs.ReadOnly, e.brokerSynonyms(d.Name, d.Synonyms, d.Sensitive))
+		e.add(d, d.Name, e.layers.Values.Get(d.Name), d.Mode == configs.ReadOnly, e.brokerSynonyms(d.Name, d.Synonyms, d.Sensitive))
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.layers.values.Props())) {
+	for _, name := range slices.Sorted(maps.Keys(e.layers.Values.Props())) {
 		if e.isTable(name) || !e.wants(name) {
 			continue
 		}
@@ -117,7 +116,7 @@ func (e *entries) extra(name string) {
 		e.add(nil, name, nil, true, e.brokerSynonyms(name, chain, true))
 		return
 	}
-	raw, _ := e.layers.values.Raw(name)
+	raw, _ := e.layers.Values.Raw(name)
 	e.add(d, name, raw, true, e.brokerSynonyms(name, chain, d.Sensitive))
 }
 
@@ -152,9 +151,9 @@ func (e *entries) brokerSynonyms(name string, family []configs.Synonym, secret b
 			return raw, ok
 		}
 	}
-	add(in(e.layers.broker), kmsg.ConfigSourceDynamicBrokerConfig)
-	add(in(e.layers.cluster), kmsg.ConfigSourceDynamicDefaultBrokerConfig)
-	add(e.static.Raw, kmsg.ConfigSourceStaticBrokerConfig)
+	add(in(e.layers.Broker), kmsg.ConfigSourceDynamicBrokerConfig)
+	add(in(e.layers.Cluster), kmsg.ConfigSourceDynamicDefaultBrokerConfig)
+	add(e.layers.Static.Raw, kmsg.ConfigSourceStaticBrokerConfig)
 	add(func(name string) (string, bool) {
 		if d, ok := configs.Lookup(configs.Broker, name); ok && d.Name == name && d.Default != nil && !d.DynamicOnly {
 			return *d.Default, true
