@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gregorbroker/gregor/controller/image"
@@ -26,6 +27,7 @@ type world struct {
 	m    *Manager
 	img  *image.Image
 	n    int64
+	late atomic.Int64 // ms by which the clock is ahead
 }
 
 var homeDir = ids.DirectoryID{1: 1, 15: 200}
@@ -44,7 +46,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) open() {
 	w.t.Helper()
-	clock := func() int64 { return 1_700_000_000_000 }
+	clock := func() int64 { return 1_700_000_000_000 + w.late.Load() }
 	env := &partlog.Env{Clock: clock, ProducerExpirationMs: 1 << 40, MaxTxnTimeoutMs: 900000, Random: func(int64) int64 { return 0 }}
 	var err error
 	if w.logs, err = logdir.Open(logdir.Options{FS: w.fs, Dirs: []string{"/data"}, Env: env, ClusterID: "c", NodeID: 1}); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -127,30 +128,58 @@ func TestCleanerThreads(t *testing.T) {
 	w.m.Close()
 }
 
-// Logs that nobody asks for after a restart are opened by and by, so that
-// retention reaches them; then the opener is gone.
+// Logs that nobody asks for after a restart are opened when retention has
+// something to do in them, by age, by size or by a start offset, or the cleaner
+// has, and not before; a changed configuration acts too.
 func TestFoundLogsAreRetained(t *testing.T) {
 	w := newWorld(t)
-	w.create("t", 1, 2, 1)
+	w.create("t", 1, 4, 1)
 	w.alter("t", "internal.segment.bytes", "100")
 	for range 5 {
-		w.mustAppend(tp("t", 0), 1)
-		w.mustAppend(tp("t", 1), 1)
+		for i := range int32(4) {
+			w.mustAppend(tp("t", i), 1)
+		}
 	}
-	hw := w.m.committed
-	if err := w.logs.Close(9, hw); err != nil {
+	deleted, err := w.m.Get(tp("t", 3))
+	if err == nil {
+		_, err = deleted.DeleteRecords(3)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	w.reopen("t", 2)
-	if got := w.logs.Unopened(); len(got) != 2 || got[0] != tp("t", 0) {
-		t.Fatal(got)
+	if err := w.logs.Close(9, w.m.committed); err != nil {
+		t.Fatal(err)
 	}
+	w.reopen("t", 4)
 	w.m.MarkStrays()
-	w.m.stopped.Add(1)
-	w.m.openFound() // returns: there is nothing left to do
-	if got := w.logs.Unopened(); len(got) != 0 {
-		t.Fatalf("%v are not open", got)
+	rest := w.m.atRest()
+	if len(rest) != 4 || rest[0].p.TP() != tp("t", 0) {
+		t.Fatal(rest)
 	}
+	step := func(what string, want ...int32) {
+		t.Helper()
+		w.m.openSome(rest)
+		var got []int32
+		for _, r := range rest {
+			if r.p != nil {
+				got = append(got, r.p.TP().Partition)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v are not open", what, got)
+		}
+	}
+	step("records below the start", 0, 1, 2)
+	step("nothing to do", 0, 1, 2)
+	w.alter("t", "retention.bytes", "100000")
+	step("all fit", 0, 1, 2)
+	if _, err := rest[1].p.opened(); err != nil {
+		t.Fatal(err)
+	}
+	step("opened by somebody", 0, 2)
+	w.alter("t", "retention.bytes", "100")
+	w.m.openSome(rest[:1])
+	step("too large")
 	later := int64(1_700_000_000_000 + 30*24*3600*1000)
 	w.logs.Tick(later, w.m.committed)
 	w.logs.Each(func(tp ids.TopicPartition, l *partlog.Log, _ *logdir.Dir) {
@@ -160,12 +189,40 @@ func TestFoundLogsAreRetained(t *testing.T) {
 	})
 }
 
+// A log that is not open is opened when its oldest segment is due by time, and
+// openFound ends when none is left.
+func TestFoundLogsExpire(t *testing.T) {
+	w := newWorld(t)
+	w.create("t", 1, 1, 1)
+	w.mustAppend(tp("t", 0), 1)
+	if err := w.logs.Close(9, w.m.committed); err != nil {
+		t.Fatal(err)
+	}
+	w.reopen("t", 1)
+	w.m.MarkStrays()
+	rest := w.m.atRest()
+	if w.m.openSome(rest); rest[0].p == nil {
+		t.Fatal("opened before it is due")
+	}
+	w.late.Store(30 * 24 * 3600 * 1000)
+	w.m.stopped.Add(1)
+	w.m.openFound() // returns: there is nothing left to do
+	if got := w.logs.Unopened(); len(got) != 0 {
+		t.Fatalf("%v are not open", got)
+	}
+}
+
 // reopen is a restart of the broker on the same metadata.
 func (w *world) reopen(name string, parts int) {
 	w.t.Helper()
 	w.open()
 	w.img = image.Empty()
-	w.create(name, 1, parts, 1)
+	recs := []records.Record{&records.TopicRecord{Name: name, TopicID: idOf(name, 1)}}
+	for i := range parts {
+		recs = append(recs, &records.PartitionRecord{PartitionID: int32(i), TopicID: idOf(name, 1), Replicas: []ids.NodeID{1}, ISR: []ids.NodeID{1},
+			Leader: 1, Directories: []ids.DirectoryID{homeDir}})
+	}
+	w.apply(recs...)
 }
 
 // tellPartitions is a logger that sends the partition of every error.

@@ -203,3 +203,23 @@ func appendTimeEntry(dst []byte, base ids.Offset, e TimeAt) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(e.Timestamp))
 	return binary.BigEndian.AppendUint32(dst, uint32(e.Offset-base))
 }
+
+// LastTime reads the timestamp of the last entry of a time index file; 0 where
+// there is none, or Kafka's padding.
+func LastTime(fsys vfs.FS, name string) (int64, error) {
+	f, err := fsys.OpenFile(name, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil || size < timeEntry {
+		return 0, err
+	}
+	var b [timeEntry]byte
+	_, err = f.ReadAt(b[:], size-size%timeEntry-timeEntry)
+	return int64(binary.BigEndian.Uint64(b[:])), err
+}
