@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ type dumpFlags struct {
 	output, decoder    string
 	records, printData bool
 	files              []string
-	metadata, groups   bool
+	theirs             map[dump.Decoder]*bool // kafka-dump-log's way to name a decoder
 }
 
 func newDumpCommand() *cobra.Command {
@@ -38,12 +39,14 @@ Keys and values that are not text have the name's ending Base64.`,
 	fl := cmd.Flags()
 	fl.StringVarP(&f.output, "output", "o", "text", "text or json")
 	fl.BoolVarP(&f.records, "records", "r", false, "with the records of every batch")
-	fl.StringVar(&f.decoder, "decoder", "", "what the records are: `plain`, metadata or groups (default: as the partition's folder is named)")
+	fl.StringVar(&f.decoder, "decoder", "", "what the records are: `plain`, metadata, groups, transactions or shares (default: as the partition's folder is named)")
 	fl.StringSliceVar(&f.files, "files", nil, "comma-separated files, as kafka-dump-log takes them")
 	fl.BoolVar(&f.printData, "print-data-log", false, "the same as --records")
 	fl.Bool("deep-iteration", false, "accepted for kafka-dump-log's sake; checksums are always verified")
-	fl.BoolVar(&f.metadata, "cluster-metadata-decoder", false, "the same as --records --decoder metadata")
-	fl.BoolVar(&f.groups, "offsets-decoder", false, "the same as --records --decoder groups")
+	f.theirs = map[dump.Decoder]*bool{}
+	for d, name := range map[dump.Decoder]string{dump.Metadata: "cluster-metadata", dump.Groups: "offsets", dump.Transactions: "transaction-log", dump.Shares: "share-group-state"} {
+		f.theirs[d] = fl.Bool(name+"-decoder", false, "the same as --records --decoder "+string(d))
+	}
 	fl.VisitAll(func(x *pflag.Flag) {
 		x.Hidden = x.Name == "files" || x.Name == "print-data-log" || x.Name == "deep-iteration" || strings.HasSuffix(x.Name, "-decoder")
 	})
@@ -58,17 +61,14 @@ func (f dumpFlags) run(cmd *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	o := dump.Options{JSON: asJSON, Records: f.records || f.printData || f.metadata || f.groups, Decoder: dump.Decoder(f.decoder)}
-	switch {
-	case f.metadata:
-		o.Decoder = dump.Metadata
-	case f.groups:
-		o.Decoder = dump.Groups
+	o := dump.Options{JSON: asJSON, Records: f.records || f.printData, Decoder: dump.Decoder(f.decoder)}
+	for d, said := range f.theirs {
+		if *said {
+			o.Records, o.Decoder = true, d
+		}
 	}
-	switch o.Decoder {
-	case dump.ByFolder, dump.Plain, dump.Metadata, dump.Groups:
-	default:
-		return usageError{fmt.Errorf("--decoder %q: write plain, metadata or groups", f.decoder)}
+	if o.Decoder != dump.ByFolder && !slices.Contains(dump.Decoders, o.Decoder) {
+		return usageError{fmt.Errorf("--decoder %q: write one of %v", f.decoder, dump.Decoders)}
 	}
 	damaged, err := dump.Run(vfs.OS, paths, o, cmd.OutOrStdout())
 	if err == nil && damaged > 0 {

@@ -200,6 +200,10 @@ func (d *dumper) decoderFor(name string) Decoder {
 		return Metadata
 	case topic == "__consumer_offsets":
 		return Groups
+	case topic == "__transaction_state":
+		return Transactions
+	case topic == "__share_group_state":
+		return Shares
 	}
 	return Plain
 }

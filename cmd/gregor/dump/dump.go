@@ -36,10 +36,12 @@ type Decoder string
 
 // The decoders. By default the name of a partition's folder chooses.
 const (
-	ByFolder Decoder = ""
-	Plain    Decoder = "plain"    // keys and values as they are
-	Metadata Decoder = "metadata" // __cluster_metadata and snapshots of it
-	Groups   Decoder = "groups"   // __consumer_offsets
+	ByFolder     Decoder = ""
+	Plain        Decoder = "plain"        // keys and values as they are
+	Metadata     Decoder = "metadata"     // __cluster_metadata and snapshots of it
+	Groups       Decoder = "groups"       // __consumer_offsets
+	Transactions Decoder = "transactions" // __transaction_state
+	Shares       Decoder = "shares"       // __share_group_state
 )
 
 // Options say what is printed.
@@ -48,6 +50,9 @@ type Options struct {
 	Records bool // with the records of every batch
 	Decoder Decoder
 }
+
+// Decoders are those that may be asked for.
+var Decoders = []Decoder{Plain, Metadata, Groups, Transactions, Shares}
 
 // ErrUnknownFile: the name says of no format of Kafka's.
 var ErrUnknownFile = errors.New("not a file of a data folder")

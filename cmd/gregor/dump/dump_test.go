@@ -110,7 +110,7 @@ func TestKafkasFolder(t *testing.T) {
 			t.Errorf("no line of the kind %s: %v", k, kinds)
 		}
 	}
-	for _, k := range []string{"TopicRecord", "PartitionRecord", "ConfigRecord", "RegisterBrokerRecord", "FeatureLevelRecord", "OffsetCommit", "GroupMetadata", "ShareGroupMetadata",
+	for _, k := range []string{"TopicRecord", "PartitionRecord", "ConfigRecord", "RegisterBrokerRecord", "FeatureLevelRecord", "OffsetCommit", "GroupMetadata", "ShareGroupMetadata", "TransactionLog", "ShareSnapshot", "ShareUpdate",
 		"COMMIT", "ABORT", "LEADER_CHANGE", "SNAPSHOT_HEADER", "SNAPSHOT_FOOTER", "KRAFT_VERSION", "KRAFT_VOTERS"} {
 		if types[k] == 0 {
 			t.Errorf("no record of the type %s: %v", k, types)
@@ -129,7 +129,7 @@ func TestKafkasFolder(t *testing.T) {
 func TestLines(t *testing.T) {
 	fs := kafkas(t)
 	out, _ := run(t, fs, Options{Records: true}, "/d/__cluster_metadata-0", "/d/__consumer_offsets-2", "/d/log-txn-0", "/d/log-compacted-0", "/d/bootstrap.checkpoint", "/d/meta.properties", "/d/.kafka_cleanshutdown",
-		"/d/recovery-point-offset-checkpoint")
+		"/d/recovery-point-offset-checkpoint", "/d/__transaction_state-0", "/d/__transaction_state-1", "/d/__transaction_state-2", "/d/__transaction_state-3")
 	wants(t, out,
 		"/d/__cluster_metadata-0/quorum-state\n  state data={\"leaderId\":1,\"leaderEpoch\":1,",
 		"/d/__cluster_metadata-0/partition.metadata\n  partition version=0 topicId=AAAAAAAAAAAAAAAAAAAAAQ\n",
@@ -138,6 +138,7 @@ func TestLines(t *testing.T) {
 		` type=LEADER_CHANGE data={"version":0,"leaderId":1,"voters":[{"voterId":1,`,
 		` type=FeatureLevelRecord version=0 data={"name":"metadata.version","featureLevel":`,
 		`"isr":[1],`, `type=OffsetCommit key={"group":"log-group","topic":"log-none","partition":1} version=4 value={"offset":10,"leaderEpoch":-1,"metadata":"","commitTimestamp":`,
+		` type=TransactionLog key={"transactionalId":"log-txn-`, `"transactionPartitions":[{"topic":"log-txn","partitionIds":[`,
 		"  aborted producerId=", " codec=zstd ", "transactional=true control=false", " type=ABORT coordinatorEpoch=", " deleteHorizon=",
 		"  snapshot version=1 producers=", "  producer producerId=", " value=null", `headers=[{"key":"header-0"`,
 		"  properties ", "  state data={\"version\":0,\"brokerEpoch\":", "  entry topic=log-txn partition=0 offset=")
@@ -265,7 +266,7 @@ func FuzzDump(f *testing.F) {
 		must(f, err)
 		f.Add(uint8(i), uint8(i), b[:min(len(b), 4000)])
 	}
-	decoders := []Decoder{ByFolder, Metadata, Groups, Plain}
+	decoders := append([]Decoder{ByFolder}, Decoders...)
 	f.Fuzz(func(t *testing.T, name, decoder uint8, b []byte) {
 		fs := vfs.NewMem()
 		write(t, fs, "/d/t-0/"+names[int(name)%len(names)], b)

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/gregorbroker/gregor/cmd/gregor/dump/states"
 	"github.com/gregorbroker/gregor/controller/records"
 	groups "github.com/gregorbroker/gregor/groupcoord/records"
 	"github.com/gregorbroker/gregor/protocol/batch"
@@ -35,6 +36,10 @@ func (l *log) record(r *batch.Record) {
 		fields = append(fields, metadata(r.Value)...)
 	case Groups:
 		fields = append(fields, group(r.Key, r.Value)...)
+	case Transactions:
+		fields = append(fields, state(states.Transactions, r)...)
+	case Shares:
+		fields = append(fields, state(states.Shares, r)...)
 	default:
 		fields = append(fields, data("key", r.Key), data("value", r.Value))
 	}
@@ -109,6 +114,18 @@ func group(key, value []byte) []field {
 		return append(fields, field{"value", "null"})
 	}
 	return append(fields, num("version", version), field{"value", encode(reflect.ValueOf(v))})
+}
+
+// state decodes a record of a log of coordinator state.
+func state(kind states.Kind, r *batch.Record) []field {
+	key, value, version, err := kind.Parse(r.Key, r.Value)
+	switch {
+	case err != nil:
+		return []field{data("key", r.Key), data("value", r.Value), text("undecoded", err.Error())}
+	case value == nil:
+		return []field{text("type", strings.TrimSuffix(typeName(key), "Key")), {"key", encode(reflect.ValueOf(key))}, {"value", "null"}}
+	}
+	return []field{text("type", strings.TrimSuffix(typeName(key), "Key")), {"key", encode(reflect.ValueOf(key))}, num("version", version), {"value", encode(reflect.ValueOf(value))}}
 }
 
 // controlNames are Kafka's.
