@@ -1,0 +1,108 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// groupVerbs: kafka-consumer-groups.sh and kafka-groups.sh over groups of both
+// protocols, live and empty. What the older cases of tools_admin.go ask is not asked again.
+func (s *suite) groupVerbs() {
+	if s.home == "" {
+		s.skip("groups/verbs", "Apache Kafka's jars could not be fetched", 4)
+		return
+	}
+	s.run("groups/verbs/live-consumer-group", func(t *c) { t.liveGroup(true) })
+	s.run("groups/verbs/live-classic-group", func(t *c) { t.liveGroup(false) })
+	s.run("groups/verbs/reset-every-way", resetEveryWay)
+	s.run("groups/verbs/delete", deleteGroups)
+}
+
+// liveGroup looks at a group with two members.
+func (t *c) liveGroup(consumer bool) {
+	ctx, cancel := patience()
+	defer cancel()
+	name, kind, protocol := "verbs-classic", "Classic", "range"
+	if consumer {
+		name, kind, protocol = "verbs-consumer", "Consumer", "uniform"
+	}
+	t.topic(name, groupPartitions)
+	t.fillAll(name, 10)
+	g := t.crew(ctx, name)
+	defer g.kill()
+	g.start("java", "a", name, consumer, "client.id=client-a")
+	g.start("java", "b", name, consumer, "client.id=client-b")
+	g.shared(groupPartitions, 2)
+	g.hasRead(name, 10*groupPartitions)
+	g.tell("a", "commit")
+	g.tell("b", "commit")
+	out := t.admin("kafka-consumer-groups.sh", "--describe", "--group", name, "--offsets", "--verbose")
+	t.wants(out, `^`+name+` +`+name+` +0 +.*10 +10 +0 +\S+ +/127\.0\.0\.1 +client-[ab]`)
+	out = t.admin("kafka-consumer-groups.sh", "--describe", "--group", name, "--members", "--verbose")
+	t.wants(out, `^`+name+` +\S+ +/127\.0\.0\.1 +client-a +3 `, `^`+name+` +\S+ +/127\.0\.0\.1 +client-b +3 `)
+	out = t.admin("kafka-consumer-groups.sh", "--describe", "--group", name, "--state", "--verbose")
+	t.wants(out, `^`+name+` +\S+ +\(1\) +`+protocol+` +Stable +.*2 *$`)
+	t.wants(t.admin("kafka-consumer-groups.sh", "--list", "--state", "stable"), `^`+name+` +Stable *$`)
+	t.wants(t.admin("kafka-consumer-groups.sh", "--list", "--type", strings.ToLower(kind)), `^`+name+` +`+kind)
+	t.wantsNot(t.admin("kafka-consumer-groups.sh", "--list", "--state", "empty"), `^`+name+` `)
+	t.wants(t.admin("kafka-groups.sh", "--list"), `^`+name+` +`+kind+` +consumer *$`)
+	t.wants(t.admin("kafka-groups.sh", "--list", "--group-type", strings.ToLower(kind)), `^`+name+` +`+kind+` +consumer *$`)
+	t.wants(t.admin("kafka-groups.sh", "--list", "--consumer"), `^`+name+` `)
+	t.wants(t.admin("kafka-consumer-groups.sh", "--delete", "--group", name), `GroupNotEmptyException`)
+	t.wants(t.admin("kafka-consumer-groups.sh", "--delete-offsets", "--group", name, "--topic", name), `GroupSubscribedToTopicException`)
+	t.wants(t.admin("kafka-consumer-groups.sh", "--reset-offsets", "--group", name, "--topic", name, "--to-earliest", "--execute"), `Assignments can only be reset if the group '`+name+`' is inactive`)
+	g.stopAll()
+	t.check(g.ledger.Judge())
+	t.wants(t.admin("kafka-consumer-groups.sh", "--describe", "--group", name), `has no active members`, `^`+name+` +`+name+` +5 +.*10 +10 +0 `)
+	t.wants(t.admin("kafka-consumer-groups.sh", "--describe", "--group", name, "--state"), ` Empty +0 *$`)
+	t.wants(t.admin("kafka-consumer-groups.sh", "--delete", "--group", name), `was successful`)
+	t.wantsNot(t.admin("kafka-groups.sh", "--list"), `^`+name+` `)
+}
+
+// resetEveryWay takes every form of --reset-offsets.
+func resetEveryWay(t *c) {
+	base := time.UnixMilli(1_700_000_000_000)
+	for _, topic := range []string{"verbs-reset", "verbs-reset-2"} {
+		t.topic(topic, 2)
+		t.fill(topic, 0, 50, base)
+		t.fill(topic, 1, 50, base)
+		t.commit("verbs-reset", topic, 0, 10)
+		t.commit("verbs-reset", topic, 1, 10)
+	}
+	reset := func(args ...string) string {
+		return t.admin("kafka-consumer-groups.sh", append([]string{"--reset-offsets", "--group", "verbs-reset"}, args...)...)
+	}
+	row := func(topic, partition, offset string) string {
+		return `^verbs-reset +` + topic + ` +` + partition + ` +` + offset + ` *$`
+	}
+	t.wants(reset("--all-topics", "--to-latest", "--dry-run"), row("verbs-reset", "0", "50"), row("verbs-reset-2", "1", "50"))
+	out := reset("--topic", "verbs-reset:1", "--to-offset", "33", "--execute")
+	t.wants(out, row("verbs-reset", "1", "33"))
+	t.wantsNot(out, row("verbs-reset", "0", "33"))
+	t.wants(reset("--topic", "verbs-reset", "--to-current", "--execute"), row("verbs-reset", "0", "10"), row("verbs-reset", "1", "33"))
+	t.wants(reset("--topic", "verbs-reset:0", "--shift-by", "5", "--execute"), row("verbs-reset", "0", "15"))
+	t.wants(reset("--topic", "verbs-reset:0", "--shift-by", "1000", "--execute"), row("verbs-reset", "0", "50"))
+	t.wants(reset("--topic", "verbs-reset:0", "--by-duration", "PT0S", "--execute"), row("verbs-reset", "0", "50"))
+	t.wants(reset("--topic", "verbs-reset:0", "--to-earliest", "--execute"), row("verbs-reset", "0", "0"))
+	t.wants(reset("--topic", "verbs-reset:0", "--to-datetime", base.Add(7*time.Millisecond).UTC().Format("2006-01-02T15:04:05.000"), "--execute"), row("verbs-reset", "0", "7"))
+	exported := filepath.Join(t.srv.Dir(), "reset.csv")
+	t.check(os.WriteFile(exported, []byte(t.find(reset("--topic", "verbs-reset", "--to-current", "--export", "--dry-run"), `^("?verbs-reset"?,0,7)$`)+"\n"), 0o600))
+	t.wants(reset("--topic", "verbs-reset:0", "--to-latest", "--execute"), row("verbs-reset", "0", "50"))
+	t.wants(reset("--from-file", exported, "--execute"), row("verbs-reset", "0", "7"))
+	t.wants(t.admin("kafka-consumer-groups.sh", "--reset-offsets", "--all-groups", "--topic", "verbs-reset-2", "--to-offset", "1", "--dry-run"), row("verbs-reset-2", "0", "1"))
+}
+
+func deleteGroups(t *c) {
+	t.topic("verbs-del", 3)
+	for _, g := range []string{"verbs-del-1", "verbs-del-2"} {
+		t.commit(g, "verbs-del", 0, 0)
+		t.commit(g, "verbs-del", 2, 0)
+	}
+	del := func(args ...string) string { return t.admin("kafka-consumer-groups.sh", args...) }
+	t.wants(del("--delete-offsets", "--group", "verbs-del-1", "--topic", "verbs-del:0,2"), `^verbs-del +0 +Successful *$`, `^verbs-del +2 +Successful *$`)
+	t.wants(del("--delete-offsets", "--group", "verbs-none", "--topic", "verbs-del:0"), `GroupIdNotFoundException`)
+	t.wants(del("--delete", "--group", "verbs-del-1", "--group", "verbs-del-2"), `'verbs-del-1'`, `'verbs-del-2'`, `was successful`)
+	t.wantsNot(del("--list"), `^verbs-del-`)
+}
