@@ -308,8 +308,9 @@ func (c *Controller) writeSnapshot(at ids.OffsetAndEpoch, appendTime int64, img 
 		defer func() { <-c.snapshots }()
 		bytes := int64(0)
 		recs := func(yield func([]byte) bool) {
+			var raw []byte // each record is taken before the next is asked for
 			for v := range img.Records() {
-				raw := v.Append(nil)
+				raw = v.Append(raw[:0])
 				bytes += int64(len(raw))
 				if !yield(raw) {
 					return

@@ -120,22 +120,19 @@ func (c *core) endTransaction(rec records.Record) (*image.Delta, error) {
 
 // load replaces the image by a snapshot.
 func (c *core) load(r SnapshotReader, now int64) error {
-	delta := image.NewSnapshotDelta(c.committed)
+	loader := image.NewLoader(c.committed)
 	for b, err := range r.Batches() {
 		if err != nil {
 			return fmt.Errorf("snapshot %v: %w", r.ID(), err)
 		}
 		for _, raw := range b.Records {
-			rec, _, err := records.Parse(raw)
-			if err == nil {
-				err = delta.Replay(rec)
-			}
-			if err != nil {
+			if err := loader.Add(raw); err != nil {
 				return fmt.Errorf("snapshot %v: %w", r.ID(), err)
 			}
 		}
 	}
-	if err := delta.FinishSnapshot(); err != nil {
+	delta, err := loader.Finish()
+	if err != nil {
 		return fmt.Errorf("snapshot %v: %w", r.ID(), err)
 	}
 	c.tx, c.next, c.lastTime = nil, r.ID(), r.AppendTime()

@@ -64,17 +64,14 @@ func BenchmarkSnapshot(b *testing.B) {
 	}
 	b.Run("read", func(b *testing.B) {
 		for b.Loop() {
-			d := NewSnapshotDelta(Empty())
+			l := NewLoader(Empty())
 			for _, raw := range all {
-				rec, _, err := records.Parse(raw)
-				if err == nil {
-					err = d.Replay(rec)
-				}
-				if err != nil {
+				if err := l.Add(raw); err != nil {
 					b.Fatal(err)
 				}
 			}
-			if err := d.FinishSnapshot(); err != nil {
+			d, err := l.Finish()
+			if err != nil {
 				b.Fatal(err)
 			}
 			d.Apply(Provenance{})

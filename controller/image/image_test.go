@@ -83,11 +83,14 @@ func copied(t testing.TB, v records.Versioned) records.Record {
 
 func snapshotOnto(t testing.TB, base, img *Image) (*Delta, *Image) {
 	t.Helper()
-	d := NewSnapshotDelta(base)
+	l := NewLoader(base)
 	for v := range img.Records() {
-		mustReplay(t, d, copied(t, v))
+		if err := l.Add(v.Append(nil)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := d.FinishSnapshot(); err != nil {
+	d, err := l.Finish()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return d, d.Apply(img.Provenance)

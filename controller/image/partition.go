@@ -33,26 +33,40 @@ func (p *Partition) Preferred() ids.NodeID {
 func (p *Partition) Reassigning() bool { return len(p.Adding)+len(p.Removing) > 0 }
 
 // partitionOf makes a partition of its record. Slices that equal those of like,
-// the partition before it, are shared with it: in a million partitions most repeat.
-func partitionOf(r *records.PartitionRecord, like *Partition) *Partition {
+// the partition before it, are shared with it: in a million partitions most
+// repeat. Others are m's, and without m the record's own.
+func partitionOf(r *records.PartitionRecord, like *Partition, m *memory) *Partition {
 	if like == nil {
-		like = &Partition{}
+		like = &none
 	}
-	p := &Partition{
-		Replicas:       share(r.Replicas, like.Replicas),
-		Adding:         share(r.AddingReplicas, like.Adding),
-		Removing:       share(r.RemovingReplicas, like.Removing),
-		ELR:            share(r.EligibleLeaderReplicas, like.ELR),
-		LastKnownELR:   share(r.LastKnownELR, like.LastKnownELR),
-		Leader:         r.Leader,
-		LeaderEpoch:    r.LeaderEpoch,
-		PartitionEpoch: r.PartitionEpoch,
-		Recovering:     r.LeaderRecoveryState == recovering,
+	nodes := func(s, other []ids.NodeID) []ids.NodeID {
+		if len(s) == 0 {
+			return nil
+		}
+		if slices.Equal(s, other) {
+			return other
+		}
+		return m.keepNodes(s)
 	}
-	p.ISR = share(r.ISR, p.Replicas)
-	p.Directories = share(directoriesFor(r.Directories, len(r.Replicas)), like.Directories)
+	p := m.partition()
+	p.Replicas = nodes(r.Replicas, like.Replicas)
+	p.ISR = nodes(r.ISR, p.Replicas)
+	p.Adding = nodes(r.AddingReplicas, like.Adding)
+	p.Removing = nodes(r.RemovingReplicas, like.Removing)
+	p.ELR = nodes(r.EligibleLeaderReplicas, like.ELR)
+	p.LastKnownELR = nodes(r.LastKnownELR, like.LastKnownELR)
+	p.Leader, p.LeaderEpoch, p.PartitionEpoch = r.Leader, r.LeaderEpoch, r.PartitionEpoch
+	p.Recovering = r.LeaderRecoveryState == recovering
+	if dirs := directoriesFor(r.Directories, len(r.Replicas)); slices.Equal(dirs, like.Directories) {
+		p.Directories = like.Directories
+	} else {
+		p.Directories = m.keepDirs(dirs)
+	}
 	return p
 }
+
+// none is what the first partition of a topic shares with the one before it.
+var none Partition
 
 // share returns other when it has the same elements, and nil for none.
 func share[T comparable](s, other []T) []T {

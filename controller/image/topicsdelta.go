@@ -20,6 +20,7 @@ type topicsEdit struct {
 	byID     map[ids.TopicID]*topicEdit
 	byName   map[string]*topicEdit // the living ones of byID
 	deleted  map[ids.TopicID]*Topic
+	memory   *memory // of the partitions; nil but for snapshots that a Loader reads
 }
 
 // topicEdit is one topic being changed. next starts as old's slice and is
@@ -116,7 +117,7 @@ func (t *topicsEdit) partition(r *records.PartitionRecord) error {
 	if i > 0 {
 		like = e.next[i-1]
 	}
-	e.put(i, partitionOf(r, like))
+	e.put(i, partitionOf(r, like, t.memory))
 	return nil
 }
 

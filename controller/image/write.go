@@ -11,7 +11,8 @@ import (
 // Kafka writes them: metadata.version first, because it says how to read the
 // rest, then the other features, nodes, topics, configurations, quotas,
 // producer ids, ACLs, credentials and tokens. Record versions are those of the
-// image's metadata.version; what that version cannot say is left out.
+// image's metadata.version; what that version cannot say is left out. A record of
+// a partition is valid until the next is asked for.
 func (i *Image) Records() iter.Seq[records.Versioned] {
 	return func(yield func(records.Versioned) bool) {
 		w := &writer{yield: yield, mv: i.Features.MetadataVersion(), elr: i.Features.ELR()}
@@ -28,6 +29,8 @@ type writer struct {
 	mv    MetadataVersion
 	elr   bool
 	done  bool
+	// partition is what all partitions are told with.
+	partition records.PartitionRecord
 }
 
 // put returns false when no more records are wanted, as the Each functions expect.
@@ -132,7 +135,8 @@ func (t *Topic) write(w *writer) bool {
 		return false
 	}
 	for i, p := range t.Partitions {
-		if !w.put(p.Record(t.ID, int32(i), w.mv, w.elr), w.mv.PartitionVersion()) {
+		p.record(&w.partition, t.ID, int32(i), w.mv, w.elr)
+		if !w.put(&w.partition, w.mv.PartitionVersion()) {
 			return false
 		}
 	}
@@ -142,7 +146,13 @@ func (t *Topic) write(w *writer) bool {
 // Record is the partition as a record for metadata version mv; elr tells
 // whether eligible leaders are kept.
 func (p *Partition) Record(topic ids.TopicID, index int32, mv MetadataVersion, elr bool) *records.PartitionRecord {
-	r := &records.PartitionRecord{
+	r := &records.PartitionRecord{}
+	p.record(r, topic, index, mv, elr)
+	return r
+}
+
+func (p *Partition) record(r *records.PartitionRecord, topic ids.TopicID, index int32, mv MetadataVersion, elr bool) {
+	*r = records.PartitionRecord{
 		PartitionID: index, TopicID: topic, Replicas: p.Replicas, ISR: p.ISR,
 		RemovingReplicas: p.Removing, AddingReplicas: p.Adding,
 		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch,
@@ -159,7 +169,6 @@ func (p *Partition) Record(topic ids.TopicID, index int32, mv MetadataVersion, e
 	if elr && len(p.LastKnownELR) > 0 {
 		r.LastKnownELR = p.LastKnownELR
 	}
-	return r
 }
 
 func (q *Quota) write(w *writer) bool {

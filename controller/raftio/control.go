@@ -170,15 +170,25 @@ func (c *controls) forEntry() *raft.Control {
 // unless it is compressed.
 func parseRecords(v batch.View) (CommittedBatch, error) {
 	out := CommittedBatch{BaseOffset: v.BaseOffset(), LastOffset: v.LastOffset(), Epoch: v.LeaderEpoch(), AppendTime: v.MaxTimestamp(), Bytes: v.Len()}
-	recs, err := v.Records(nil, maxBatch)
+	if v.Codec() != batch.None {
+		recs, err := v.Records(nil, maxBatch)
+		for i := range recs {
+			out.Records = append(out.Records, recs[i].Value)
+		}
+		return out, err
+	}
+	// What is not compressed is not copied either: the values alias the batch,
+	// whose count Iterate has compared with its size.
+	it, err := v.Iterate(maxBatch)
 	if err != nil {
 		return out, err
 	}
-	out.Records = make([][]byte, len(recs))
-	for i := range recs {
-		out.Records[i] = recs[i].Value
+	defer it.Release()
+	out.Records = make([][]byte, 0, v.Count())
+	for r := (batch.Record{}); it.Next(&r); {
+		out.Records = append(out.Records, r.Value)
 	}
-	return out, nil
+	return out, it.Err()
 }
 
 // encodeRecords makes the data batch of one Append.

@@ -216,7 +216,8 @@ type SnapshotOptions struct {
 // recordsPerBatch and bytesPerBatch bound the data batches of a snapshot.
 const recordsPerBatch, bytesPerBatch = 1024, 256 << 10
 
-// WriteSnapshotFile writes header, control records, recs and footer. Usable
+// WriteSnapshotFile writes header, control records, recs and footer. It keeps no
+// record beyond the call that yields it. Usable
 // offline, for bootstrap.checkpoint and for 00000000000000000000-0000000000.checkpoint
 // that `gregor format` makes.
 func WriteSnapshotFile(o SnapshotOptions, recs iter.Seq[[]byte]) (err error) {

@@ -1,5 +1,10 @@
 package wire
 
+import (
+	"encoding/binary"
+	"slices"
+)
+
 // Arrays of numbers, ids and strings of any Go type with the right core. The
 // compact form counts with a varint of length+1, the other with an int32.
 
@@ -60,6 +65,40 @@ func ReadArray[T any](r *Reader, compact, nullable bool, min int, read func(*T))
 		if r.err != nil {
 			return nil
 		}
+	}
+	return a
+}
+
+// ReadInt32sInto is ReadInt32s with the memory of a, whose content is lost.
+func ReadInt32sInto[T ~int32](r *Reader, a []T, compact, nullable bool) []T {
+	n := r.NullableCount(compact, 4)
+	if n < 0 {
+		if !nullable {
+			r.Fail(ErrNull)
+		}
+		return nil
+	}
+	src := r.Take(4 * n)
+	a = slices.Grow(a[:0], n)[:0]
+	for ; len(src) >= 4; src = src[4:] {
+		a = append(a, T(binary.BigEndian.Uint32(src)))
+	}
+	return a
+}
+
+// ReadUUIDsInto is ReadUUIDs with the memory of a, whose content is lost.
+func ReadUUIDsInto[T ~[16]byte](r *Reader, a []T, compact, nullable bool) []T {
+	n := r.NullableCount(compact, 16)
+	if n < 0 {
+		if !nullable {
+			r.Fail(ErrNull)
+		}
+		return nil
+	}
+	src := r.Take(16 * n)
+	a = slices.Grow(a[:0], n)[:0]
+	for ; len(src) >= 16; src = src[16:] {
+		a = append(a, T(src[:16]))
 	}
 	return a
 }
