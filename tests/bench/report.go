@@ -82,7 +82,7 @@ func rows() []row {
 		{"start", "format_ms", "format a folder", "ms", 0, "", "", nil},
 		{"start", "ready_ms", "start to an answered request", "ms", 0, "", "≤ 30 with formatting", atMost(30)},
 		{"start", "idle_mib", "memory some seconds after the start", "MiB", 1, "", "≤ 25", atMost(25)},
-	}, append(groupRows(), logRows()...)...)
+	}, slices.Concat(groupRows(), logRows(), quorumRows())...)
 }
 
 func report(b *bench, rs map[string]*result) string {

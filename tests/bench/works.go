@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,7 +59,7 @@ func works() []work {
 		{"idle", "10,000 idle connections", true, func(b *bench, s *node.Server) (figures, error) {
 			return b.kb(s, "idle", "-n", "10000", "-d", "3s")
 		}},
-	}, append(groupWorks(), logWorks()...)...)
+	}, slices.Concat(groupWorks(), logWorks(), quorumWorks())...)
 }
 
 // startAll starts both servers and lets each move one run's payload uncounted:
