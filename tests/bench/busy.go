@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -93,6 +94,9 @@ func (l *lab) twice(reader func()) (figures, error) {
 	loud, err := l.onTopic(l.Server, "e2e", "-rate", "2000", "-d", "15s")
 	if err != nil {
 		return nil, err
+	}
+	if files, active := l.segments("old"); l.cleanedUpTo("keys") <= 0 || strings.HasSuffix(files[0], "/00000000000000000000.log") {
+		return nil, fmt.Errorf("the cleaner stands at %d, retention has left %d segments up to offset %d: they did not work", l.cleanedUpTo("keys"), len(files), active)
 	}
 	return figures{"quiet_p50_ms": quiet["ack_p50_ms"], "quiet_p99_ms": quiet["ack_p99_ms"], "busy_p50_ms": loud["ack_p50_ms"], "busy_p99_ms": loud["ack_p99_ms"],
 		"over_pct": (loud["ack_p99_ms"]/quiet["ack_p99_ms"] - 1) * 100, "quiet_cpu_pct": quiet["cpu_pct"], "busy_cpu_pct": loud["cpu_pct"]}, nil

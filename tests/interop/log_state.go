@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,7 +45,9 @@ func (m *mix) observe() state {
 	stable, err := adm.ListCommittedOffsets(ctx, names...)
 	m.check(err)
 	s.enter("last stable offset", stable)
-	m.hashes(ctx, s, "read_committed", kgo.ReadCommitted(), stable, names)
+	few := []string{txn, open, appended} // to read a gigabyte of the others again would show nothing new
+	maps.DeleteFunc(stable, func(topic string, _ map[int32]kadm.ListedOffset) bool { return !slices.Contains(few, topic) })
+	m.hashes(ctx, s, "read_committed", kgo.ReadCommitted(), stable, few)
 	return s
 }
 
