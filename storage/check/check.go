@@ -169,13 +169,25 @@ func (c *checker) entry(dir string, e vfs.Entry, own *ownFiles) error {
 	case state == logdir.Deleted:
 		return nil // the next start removes it, whatever is in it
 	case state == logdir.Future || state == logdir.Stray:
-		return c.partition(full, tp, partitionFacts{})
+		return c.aside(full, tp)
 	}
 	if other, ok := c.seen[tp]; ok {
 		c.find(full, -1, "the partition lies in %s too: no server starts with both; move one of them away", other)
 	}
 	c.seen[tp] = dir
 	return c.partition(full, tp, own.take(tp))
+}
+
+// aside verifies a folder that nobody is served from: a copy that was being made,
+// or one that the metadata does not know. Whatever is wrong there costs nothing.
+func (c *checker) aside(dir string, tp ids.TopicPartition) error {
+	tell := c.report
+	defer func() { c.report = tell }()
+	c.report = func(f Finding) {
+		f.Repairable = true
+		tell(f)
+	}
+	return c.partition(dir, tp, partitionFacts{})
 }
 
 // read returns a small file's bytes and whether it is there; errors are reported.

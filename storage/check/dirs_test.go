@@ -79,6 +79,25 @@ func TestInUse(t *testing.T) {
 	}
 }
 
+// TestSetAside: what is wrong with a copy that was not finished is no damage.
+func TestSetAside(t *testing.T) {
+	d := kafkas(t)
+	for _, state := range []string{logdir.Future, logdir.Stray} {
+		dir := "/d/log-none-0." + strings.Repeat("b", 32) + state
+		d.must(d.MkdirAll(dir))
+		d.write(dir+"/00000000000000000000.log", d.read(noneLog)[:100])
+	}
+	list := d.found("/d")
+	if len(list) < 2 {
+		t.Fatal(list)
+	}
+	for _, f := range list {
+		if !f.Repairable {
+			t.Error(f)
+		}
+	}
+}
+
 // TestNeverFails damages bytes anywhere: whatever they are, a check ends, and
 // a damaged log is noticed.
 func TestNeverFails(t *testing.T) {
