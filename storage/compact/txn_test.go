@@ -41,8 +41,8 @@ type txnWalk struct {
 	// decided is the high watermark at the last cleaning: no truncation goes below
 	// a high watermark, and what was cleaned was decided by what lay in front of it.
 	decided ids.Offset
-	now   int64
-	tv2   [4]bool // the producer's markers raise its epoch (KIP-890)
+	now     int64
+	tv2     [4]bool // the producer's markers raise its epoch (KIP-890)
 }
 
 func (w *txnWalk) must(err error) {
@@ -380,14 +380,14 @@ func TestTransactions(t *testing.T) {
 		t.Run(strconv.FormatUint(shard, 10), func(t *testing.T) {
 			t.Parallel()
 			for seed := shard; seed < n; seed += shards {
-				walkTxns(t, seed)
+				walkTxns(t, seed, rand.New(rand.NewPCG(seed, 5)), 120)
 			}
 		})
 	}
 }
 
-func walkTxns(t *testing.T, seed uint64) {
-	w := &txnWalk{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 5)), fs: vfs.NewMem(), cfg: partlog.DefaultConfig(), now: start}
+func walkTxns(t *testing.T, seed uint64, r *rand.Rand, steps int) {
+	w := &txnWalk{t: t, seed: seed, r: r, fs: vfs.NewMem(), cfg: partlog.DefaultConfig(), now: start}
 	w.cfg.Compact, w.cfg.Delete = true, false
 	w.cfg.SegmentBytes, w.cfg.IndexIntervalBytes = []int32{700, 4000, 1 << 20}[w.r.IntN(3)], []int32{1, 300}[w.r.IntN(2)]
 	for i := range w.tv2 {
@@ -396,7 +396,7 @@ func walkTxns(t *testing.T, seed uint64) {
 	w.must(w.fs.MkdirAll("/d"))
 	w.must(w.fs.SyncDir("/"))
 	w.open(false)
-	for i := range 120 {
+	for i := range steps {
 		w.step()
 		if i%4 == 0 {
 			w.check()
