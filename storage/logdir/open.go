@@ -115,6 +115,9 @@ func Open(o Options) (*Set, error) {
 		s.unlock()
 		return nil, fmt.Errorf("%w: %w", ErrOffline, s.firstFailure())
 	}
+	for _, d := range s.Dirs() {
+		s.watchSpace(d)
+	}
 	s.opened = true
 	return s, nil
 }

@@ -43,6 +43,7 @@ func (s *Set) watchSpace(d *Dir) {
 	default:
 		level = min(level, partlog.RoomForFew)
 	}
+	d.room.Expect(free-reserve, free-reserve/2)
 	was := d.room.Set(level)
 	if was == level || s.o.Env.Warn == nil {
 		return

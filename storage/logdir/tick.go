@@ -18,8 +18,9 @@ const (
 	tickMs = 1000
 	// restAfterMs without use, a log is flushed and its files are closed.
 	restAfterMs = 30000
-	// restsPerTick bounds the syncs that one Tick spends on idle logs.
-	restsPerTick = 20
+	// restsPerTick bounds the syncs that one Tick spends on idle logs; a disk that
+	// is quick may do more of them for restForMs.
+	restsPerTick, restForMs = 20, 50
 	// When files run out, logs that were not used since the Tick before are closed, many at a time.
 	pressedAfterMs = tickMs
 	pressedPerTick = 500
@@ -63,7 +64,7 @@ func (s *Set) Tick(now int64, hw HighWatermarks) (next int64) {
 			continue
 		}
 		err := l.log.Tick(now)
-		if err == nil && rests > 0 {
+		if err == nil && (rests > 0 || rests > -pressedPerTick && s.o.Env.Clock()-now < restForMs) {
 			var rested bool
 			if rested, err = l.log.Rest(now, idle); rested {
 				rests--

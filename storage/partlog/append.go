@@ -48,7 +48,7 @@ func (l *Log) AppendAsLeader(batches []byte, epoch ids.LeaderEpoch, origin Origi
 			return info, err
 		}
 	}
-	if l.room.refuses(origin) { // after judge: a duplicate needs no room
+	if l.room.refuses(origin, len(v)) { // after judge: a duplicate needs no room
 		return info, l.errf("append", ErrDiskFull)
 	}
 	v.SetBaseOffset(end)
@@ -93,7 +93,7 @@ func (l *Log) appendRaft(buf []byte, epoch ids.LeaderEpoch, info AppendInfo, cfg
 	if len(hs) == 0 {
 		return info, l.errf("append", fmt.Errorf("%w: no batch", ErrInvalidRecord))
 	}
-	if l.room.refuses(Raft) {
+	if l.room.refuses(Raft, len(buf)) {
 		return info, l.errf("append", ErrDiskFull)
 	}
 	info.LastOffset = next - 1
@@ -143,7 +143,7 @@ func (l *Log) AppendAsFollower(batches []byte, epoch ids.LeaderEpoch) (AppendInf
 	if len(hs) == 0 {
 		return info, nil
 	}
-	if l.room.refuses(Coordinator) {
+	if l.room.refuses(Coordinator, size) {
 		return info, l.errf("append", ErrDiskFull)
 	}
 	info.FirstOffset, info.LastOffset = hs[0].Base, next-1

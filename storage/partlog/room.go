@@ -11,7 +11,15 @@ import (
 // Room says what may still be written to a disk; the logs on it share one. What
 // a full disk refuses leaves the log as it was: nothing is lost, and the same
 // append may be tried again when there is room.
-type Room struct{ level atomic.Int32 }
+//
+// Space is looked at now and then, and appends count down what was seen meanwhile:
+// a quick producer meets the limit, not the end of the disk.
+type Room struct {
+	level atomic.Int32
+	// Bytes that may still be appended before the next look; unknown before the first.
+	known        atomic.Bool
+	clients, few atomic.Int64
+}
 
 // RoomLevel is what may still be written.
 type RoomLevel int32
@@ -25,18 +33,32 @@ const (
 // Set changes the level and returns the one before.
 func (r *Room) Set(l RoomLevel) RoomLevel { return RoomLevel(r.level.Swap(int32(l))) }
 
+// Expect says how many bytes clients may append, and how many everyone, until
+// the next look at the disk.
+func (r *Room) Expect(clients, few int64) {
+	r.clients.Store(clients)
+	r.few.Store(few)
+	r.known.Store(true)
+}
+
 // Level is what may still be written.
 func (r *Room) Level() RoomLevel { return RoomLevel(r.level.Load()) }
 
-// refuses tells whether an append must not begin.
-func (r *Room) refuses(o Origin) bool {
-	switch {
-	case r == nil:
+// refuses tells whether an append of so many bytes must not begin, and counts it if it may.
+func (r *Room) refuses(o Origin, bytes int) bool {
+	if r == nil {
 		return false
-	case o == Client:
-		return r.Level() >= RoomForFew
 	}
-	return r.Level() >= RoomForNone
+	limit, left := RoomForNone, &r.few
+	if o == Client {
+		limit, left = RoomForFew, &r.clients
+	}
+	if r.Level() >= limit || r.known.Load() && left.Load() < int64(bytes) {
+		return true
+	}
+	r.clients.Add(-int64(bytes))
+	r.few.Add(-int64(bytes))
+	return false
 }
 
 // ErrTooManyFiles: the process may not open more files now.

@@ -4,6 +4,7 @@
 //	go run ./tests/bench                       everything, 3 rounds
 //	go run ./tests/bench -only produce,consume those alone; the file is not written
 //	go run ./tests/bench -bytes 256            MiB a run, for a quick look
+//	go run ./tests/bench -partitions 100000    only a node with so many, killed and started
 //	go run ./tests/bench -servers gregor       one of the two alone
 //
 // Absolute figures drift from machine to machine and hour to hour, so what
@@ -59,6 +60,9 @@ func run() error {
 	b := &bench{root: root, gregor: *binary}
 	if b.gregor == "" {
 		b.gregor = filepath.Join(root, "bin", "gregor")
+	}
+	if *manyPartitions > 0 {
+		return partitionsRun(node.Gregor(b.gregor), *manyPartitions)
 	}
 	if m := apache.Missing(); m != "" {
 		return errors.New(m + " is not installed, so there is no Apache Kafka to compare with")
