@@ -82,7 +82,9 @@ func (r *running) sources(node *config.Node) []monitor.Source {
 		list = append(list, monitor.Controller(r.controller.Metrics, ignoresVoters))
 	}
 	if r.broker != nil {
-		list = append(list, monitor.Replicas(r.broker.replicas))
+		ends := newLogEnds(r.broker.replicas, node.Advertised, r.log.Logger)
+		list = append(list, monitor.Replicas(r.broker.replicas), monitor.Groups(r.broker.groups.Stats),
+			monitor.Lag(r.broker.groups.EachGroup, ends.find))
 	}
 	return list
 }
