@@ -26,7 +26,11 @@ func (l *Log) ApplyRetention(now int64, hw ids.Offset) (int, error) {
 		return 0, err
 	}
 	if n == len(l.segs) {
-		if err := l.roll(now); err != nil {
+		// The active segment can go when there is another one. On a full disk those
+		// in front of it go first, and it goes next time.
+		if err := l.roll(now); errors.Is(err, ErrDiskFull) && n > 1 {
+			n--
+		} else if err != nil {
 			return 0, err
 		}
 	}
