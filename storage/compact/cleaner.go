@@ -153,6 +153,7 @@ func (c *Cleaner) firstDirty(tp ids.TopicPartition, log *partlog.Log, dir *logdi
 
 func (c *Cleaner) clean(cand candidate, now int64) error {
 	stable, _ := c.Stable(cand.tp)
+	cuts := cand.log.Truncations()
 	c.mu.Lock()
 	limits := c.Limits
 	c.mu.Unlock()
@@ -160,6 +161,9 @@ func (c *Cleaner) clean(cand candidate, now int64) error {
 		MaxKeys: limits.MaxKeys, Slots: limits.Slots, Buffer: limits.Buffer, Throttle: c.Throttle})
 	if err != nil {
 		return err
+	}
+	if cand.log.Truncations() != cuts { // which has lowered the checkpoint
+		return partlog.ErrChanged
 	}
 	return cand.dir.SetCleanerOffset(cand.tp, st.FirstDirty)
 }

@@ -80,6 +80,13 @@ func (l *Log) ActiveBase() ids.Offset {
 	return l.end
 }
 
+// Truncations counts them: what was learned of a log before one is void.
+func (l *Log) Truncations() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.truncations
+}
+
 // AbortedIndex is the transaction indexes of all segments, in the order of their markers.
 func (l *Log) AbortedIndex() ([]segment.AbortedTxn, error) {
 	l.mu.Lock()
