@@ -84,17 +84,18 @@ func (l *Log) expired(now int64, hw ids.Offset) (int, error) {
 }
 
 // newest is the largest timestamp of a segment, or when it was last written if
-// its records have none. A segment that rests is put back to rest: nobody else
+// its records have none or damage hides some of them. A segment that rests is put back to rest: nobody else
 // would close its files again.
 func (l *Log) newest(s *segment.Segment, cfg *Config) (int64, error) {
 	if !s.Hot() {
 		defer s.Cool()
 	}
 	m, err := s.MaxTimestamp(cfg.IndexIntervalBytes)
-	if err != nil || m.Timestamp >= 0 {
+	if err != nil || m.Timestamp >= 0 && !s.Partial {
 		return m.Timestamp, err
 	}
-	return s.ModTime()
+	written, err := s.ModTime()
+	return max(m.Timestamp, written), err
 }
 
 // removeFront takes the first n segments out of the log.

@@ -191,8 +191,22 @@ func (l *Log) damaged(s *segment.Segment, d *segment.CorruptError) {
 	}
 	if len(l.damages) < maxDamages {
 		l.damages = append(l.damages, at)
-		l.warn("the log is damaged; the batch is not served, and nothing is cut off", d)
+		l.warn("the log is damaged; the batch is not served, and nothing is cut off", fmt.Errorf("%w (behind offset %d)", d, l.offsetInFront(s, d.Pos)))
 	}
+}
+
+// offsetInFront is the offset that the index names in front of a position, the
+// segment's base without an index in memory.
+func (l *Log) offsetInFront(s *segment.Segment, pos int64) ids.Offset {
+	if !s.Hot() {
+		return s.Base
+	}
+	x, err := s.Index(l.config.Load().IndexIntervalBytes)
+	if err != nil {
+		return s.Base
+	}
+	e, _ := x.ByPosition(s.Base, pos)
+	return e.Offset
 }
 
 // maxDamages bounds what is remembered, and told, of one log.
