@@ -95,6 +95,9 @@ func (gs *Groups) Heartbeat(g *Group, b *Beat, before []runtime.Record, at Momen
 		return gs.leave(g, b, at)
 	}
 	r, d, bad := gs.beat(g, b, at, before)
+	if bad != nil {
+		delete(gs.drafts, g.ID)
+	}
 	d.Split = len(before) == 0
 	return r, d, bad
 }
