@@ -14,6 +14,9 @@
 //   - An append is done exactly once, and with acks=-1 only when the high
 //     watermark has passed it.
 //   - A partition costs no file, no goroutine and no timer until it is used.
+//   - A partition whose directory failed answers ErrOffline until the process ends.
+//   - A partition moves to another directory without refusing anybody: the logs
+//     change places under Partition.mu, and the old one stays readable for a while.
 //
 // # Locks
 //

@@ -8,15 +8,23 @@
 // called by the owner now and then; there is no goroutine here. Close flushes,
 // writes the checkpoints and then the clean-shutdown mark.
 //
+// A partition moves between directories by a copy that takes its name when it
+// has caught up (future.go). Room says what a disk still takes (space.go), and
+// upkeep looks at the logs in use only (awake.go).
+//
 // What holds:
 //   - a directory marked clean holds nothing above its recovery points;
 //   - a recovery point on disk never claims more than is flushed: it is lowered
 //     before a truncation cuts, and dropped before a partition's name is used again;
 //   - checkpoints and marks are replaced atomically: old or new, never a mixture;
-//   - a directory whose I/O failed is offline until the process ends; the others go on.
+//   - a partition lies in one directory, but for the moment between two renames
+//     of a move, in which both are whole;
+//   - a directory whose I/O failed is offline until the process ends; the others
+//     go on. A lack of room or of file descriptors is no failure.
 //
 // Locks: Set.mu guards the maps and is never held while a log does I/O;
-// Dir.checkpointMu is held while a checkpoint is collected and written.
+// Dir.checkpointMu is held while a checkpoint is collected and written;
+// awakeLogs.mu is a leaf, taken under the locks of logs.
 package logdir
 
 import (
