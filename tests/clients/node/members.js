@@ -3,6 +3,7 @@
 const { Kafka, logLevel } = require('kafkajs');
 
 const kafka = new Kafka({ clientId: 'interop', brokers: [process.argv[2]], logLevel: logLevel.NOTHING });
+const codecs = require('./codecs')();
 const members = new Map();
 const event = (member, what) => console.log(`e ${Date.now()} ${member} ${what}`);
 const names = (assignment) => Object.entries(assignment).flatMap(([t, ps]) => ps.map((p) => `${t}-${p}`)).join(' ');
@@ -13,6 +14,7 @@ class Member {
   }
 
   async start() {
+    await codecs; // franz-go, which fills the topics, compresses with snappy
     this.consumer = kafka.consumer({ groupId: this.group, maxWaitTimeInMs: 100, retry: { initialRetryTime: 50 } });
     const { GROUP_JOIN, REBALANCING } = this.consumer.events;
     this.consumer.on(GROUP_JOIN, ({ payload }) => {
