@@ -54,6 +54,7 @@ func theirFolder(t *c) {
 	m.settle(n)
 	m.pass(n, m.ours, m.kill, "written by Apache Kafka and killed, served by us:")
 	m.wave(false)
+	m.settle(n)
 	m.pass(n, apache, m.kill, "written by us and killed, served by Apache Kafka:")
 	m.stop(n)
 	m.accepted(n)

@@ -55,7 +55,14 @@ func compaction(t *c) {
 		for topic := range cleanedTopics {
 			m.configure(topic, "min.compaction.lag.ms", "0")
 		}
-		m.await("every log is cleaned by "+n.Name(), func() bool { return allCleaned(n) })
+		m.await("every log is cleaned by "+n.Name(), func() bool {
+			for topic := range cleanedTopics {
+				if !allCleaned(n, topic, 1) {
+					return false
+				}
+			}
+			return true
+		})
 		m.stop(n)
 	}
 	diffs := 0
@@ -77,13 +84,12 @@ func (m *mix) fillCleaned(n *node.Server) {
 		}
 	}
 	m.await("half of the logs are cleaned", func() bool {
-		done := 0
 		for topic := range cleanedTopics {
-			if cleanedUpTo(n, topic) == activeBase(n, topic) && strings.HasPrefix(topic, "compact-again") {
-				done++
+			if strings.HasPrefix(topic, "compact-again") && !allCleaned(n, topic, 1) {
+				return false
 			}
 		}
-		return done == len(cleanedTopics)/2
+		return true
 	})
 	m.waves++
 	for topic := range cleanedTopics {
@@ -149,11 +155,22 @@ func (m *mix) roll(ctx context.Context, topic string) {
 	}
 }
 
-// cleanedUpTo is what a node's cleaner has noted for partition 0 of a topic, -1 without.
-func cleanedUpTo(s *node.Server, topic string) int64 {
+// allCleaned tells whether a node's cleaner has been through all but the active
+// segment of each of a topic's partitions.
+func allCleaned(s *node.Server, topic string, partitions int) bool {
+	for p := range partitions {
+		if cleanedUpTo(s, topic, p) != activeBase(s, topic, p) {
+			return false
+		}
+	}
+	return true
+}
+
+// cleanedUpTo is what a node's cleaner has noted for a partition, -1 without.
+func cleanedUpTo(s *node.Server, topic string, partition int) int64 {
 	b, _ := os.ReadFile(filepath.Join(s.LogDir(), "cleaner-offset-checkpoint"))
 	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == topic && f[1] == "0" {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == topic && f[1] == strconv.Itoa(partition) {
 			n, _ := strconv.ParseInt(f[2], 10, 64)
 			return n
 		}
@@ -161,26 +178,20 @@ func cleanedUpTo(s *node.Server, topic string) int64 {
 	return -1
 }
 
-// activeBase is the offset that the last segment of partition 0 begins with.
-func activeBase(s *node.Server, topic string) int64 {
-	files := segmentsOf(s, topic)
+// activeBase is the offset that the last segment of a partition begins with.
+func activeBase(s *node.Server, topic string, partition int) int64 {
+	files := segmentsOf(s, topic, partition)
+	if len(files) == 0 {
+		return -2
+	}
 	n, _ := strconv.ParseInt(strings.TrimSuffix(filepath.Base(files[len(files)-1]), ".log"), 10, 64)
 	return n
 }
 
-func segmentsOf(s *node.Server, topic string) []string {
-	files, _ := filepath.Glob(filepath.Join(s.LogDir(), topic+"-0", "*.log"))
+func segmentsOf(s *node.Server, topic string, partition int) []string {
+	files, _ := filepath.Glob(filepath.Join(s.LogDir(), fmt.Sprintf("%s-%d", topic, partition), "*.log"))
 	slices.Sort(files)
 	return files
-}
-
-func allCleaned(s *node.Server) bool {
-	for topic := range cleanedTopics {
-		if cleanedUpTo(s, topic) != activeBase(s, topic) {
-			return false
-		}
-	}
-	return true
 }
 
 // compareLogs compares partition 0 of a topic in two folders.
@@ -191,7 +202,7 @@ func (m *mix) compareLogs(a, b *node.Server, topic string, began int64) (diffs i
 			m.log = append(m.log, topic+": "+fmt.Sprintf(format, args...))
 		}
 	}
-	if x, y := bases(segmentsOf(a, topic)), bases(segmentsOf(b, topic)); !slices.Equal(x, y) {
+	if x, y := bases(segmentsOf(a, topic, 0)), bases(segmentsOf(b, topic, 0)); !slices.Equal(x, y) {
 		tell("segments of %s %v, of %s %v", a.Name(), x, b.Name(), y)
 	}
 	for len(left) > 0 || len(right) > 0 {
@@ -233,7 +244,7 @@ func same(a, b left, began int64) bool {
 }
 
 func (m *mix) readLog(s *node.Server, topic string) (out []left) {
-	for _, name := range segmentsOf(s, topic) {
+	for _, name := range segmentsOf(s, topic, 0) {
 		f, err := vfs.OS.OpenFile(name, 0)
 		m.check(err)
 		size, err := f.Size()

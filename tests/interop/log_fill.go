@@ -64,7 +64,7 @@ func (m *mix) topics() {
 	m.topic(appended, 1, seg, "message.timestamp.type=LogAppendTime")
 	m.topic(txn, 2, seg, "index.interval.bytes=512")
 	m.topic(open, 1)
-	configs := []string{fmt.Sprintf("segment.bytes=%d", max(m.segment/32, 1<<20)), "cleanup.policy=compact", "min.cleanable.dirty.ratio=0.1"}
+	configs := []string{fmt.Sprintf("segment.bytes=%d", max(m.segment/32, 1<<20)), "cleanup.policy=compact", "min.cleanable.dirty.ratio=0.0001"}
 	if m.small {
 		configs = append(configs, "segment.ms=1")
 	}
@@ -279,9 +279,10 @@ func (m *mix) commits() {
 	leave()
 }
 
-// settle waits until the cleaner has been at the compacted topic, and holds it off from then on.
+// settle waits until the cleaner has nothing left to do on the compacted topic,
+// and holds it off from then on: what is compared must stay.
 func (m *mix) settle(s *node.Server) {
-	m.await("the compacted topic is cleaned", func() bool { return cleanedOnce(s, compacted) })
+	m.await("the compacted topic is cleaned", func() bool { return allCleaned(s, compacted, 2) })
 	m.configure(compacted, "min.compaction.lag.ms", strings.TrimPrefix(frozen, "min.compaction.lag.ms="))
 }
 

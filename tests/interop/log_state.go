@@ -8,16 +8,12 @@ import (
 	"fmt"
 	"hash"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/gregorbroker/gregor/tests/node"
 )
 
 // state is all that clients see of a folder, one line a fact, so that a
@@ -210,10 +206,4 @@ func (m *mix) same(before, after state, when string) {
 	if len(diffs) > 0 {
 		m.fatalf("%s %d of %d facts differ:\n%s", when, len(diffs), len(before), clip(strings.Join(diffs, "\n")))
 	}
-}
-
-// cleanedOnce tells whether a node's cleaner has a checkpoint for the topic.
-func cleanedOnce(s *node.Server, topic string) bool {
-	b, err := os.ReadFile(filepath.Join(s.LogDir(), "cleaner-offset-checkpoint"))
-	return err == nil && strings.Contains(string(b), topic+" 0 ") && strings.Contains(string(b), topic+" 1 ")
 }
