@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"strconv"
 	"sync/atomic"
 
@@ -12,7 +13,7 @@ import (
 
 // Config is the broker's configuration as it is now: what it was started with,
 // under the dynamic configuration in the cluster's image. It is made anew only
-// when the image's configurations change.
+// when the overrides for brokers change: topics have theirs changed all the time.
 type Config struct {
 	// Static is what the broker was started with.
 	Static *configs.Values
@@ -27,9 +28,11 @@ func NewConfig(static *configs.Values, node ids.NodeID, img func() *image.Image)
 	return &Config{Static: static, node: node, image: img}
 }
 
-// layered is the layers made of one image's configurations.
+// layered is the layers made of one image's configurations, and the overrides for
+// this broker and for all brokers that were among them.
 type layered struct {
-	of *image.Configs
+	of        *image.Configs
+	mine, all map[string]string
 	*describe.Layers
 }
 
@@ -38,11 +41,17 @@ func (c *Config) Now() *configs.Values { return c.layers().Values }
 
 func (c *Config) layers() *describe.Layers {
 	of := c.image().Configs
-	if l := c.now.Load(); l != nil && l.of == of {
-		return l.Layers
+	last := c.now.Load()
+	if last != nil && last.of == of {
+		return last.Layers
 	}
-	mine := image.Resource{Type: image.BrokerResource, Name: strconv.Itoa(int(c.node))}
-	l := &layered{of, describe.NewLayers(c.Static, of.Of(mine), of.Of(image.Resource{Type: image.BrokerResource}))}
+	l := &layered{of: of, mine: of.Of(image.Resource{Type: image.BrokerResource, Name: strconv.Itoa(int(c.node))}),
+		all: of.Of(image.Resource{Type: image.BrokerResource})}
+	if last != nil && maps.Equal(l.mine, last.mine) && maps.Equal(l.all, last.all) {
+		l.Layers = last.Layers
+	} else {
+		l.Layers = describe.NewLayers(c.Static, l.mine, l.all)
+	}
 	c.now.Store(l)
 	return l.Layers
 }
