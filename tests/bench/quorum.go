@@ -16,6 +16,8 @@ import (
 func quorumWorks() []work {
 	return []work{
 		{"failover", "three controllers, the leader killed with -9", true, failover},
+		{"million", "a million partitions", true, million},
+		{"metadata-commits", "changes of a topic's configuration, 256 at a time", true, metadataCommits},
 	}
 }
 
@@ -113,12 +115,43 @@ func settled(ctx context.Context, ctrls []*node.Server) (*node.Server, error) {
 	return nil, fmt.Errorf("the quorum does not settle: %w", ctx.Err())
 }
 
+// metadataCommits changes a topic's configuration 100,000 times, one commit each,
+// at a controller of its own; with Apache Kafka 10,000 times.
+func metadataCommits(b *bench, like *node.Server) (figures, error) {
+	n := "100000"
+	if like.Name() == "apache" {
+		n = "10000"
+	}
+	s, err := node.Run(like.Software(), nil)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	topic, err := b.newTopic(s)
+	if err != nil {
+		return nil, err
+	}
+	f, err := b.exec("changes", "-b", s.Controller(), "-pid", fmt.Sprint(s.PID()), "-t", topic, "-n", n, "-inflight", "256")
+	fmt.Printf("%-8s changes %v\n", s.Name(), f)
+	return f, err
+}
+
 // quorumRows are the lines of the report that these works fill.
 func quorumRows() []row {
 	atMost := func(limit float64) func(_, g, _ float64) bool {
 		return func(_, g, _ float64) bool { return g >= 0 && g <= limit }
 	}
+	atLeast := func(limit float64) func(_, g, _ float64) bool {
+		return func(_, g, _ float64) bool { return g >= limit }
+	}
 	return []row{
+		{"metadata-commits", "kcommits_per_core_s", "metadata commits a second of one core", "k", 1, "", "≥ 10", atLeast(10)},
+		{"metadata-commits", "kcommits_s", "… in the run", "k/s", 1, "", "", nil},
+		{"million", "heap_mib", "image of a million partitions", "MiB", 0, "", "", nil},
+		{"million", "write_mrec_s", "… its snapshot is written", "M records/s", 2, "", "≥ 1", atLeast(1)},
+		{"million", "load_mrec_s", "… is loaded", "M records/s", 2, "", "≥ 1", atLeast(1)},
+		{"million", "start_s", "… a controller starts on it and carries out a change", "s", 2, "", "≤ 5", atMost(5)},
+		{"million", "rss_mib", "… its memory then", "MiB", 0, "", "≤ 4096", atMost(4096)},
 		{"failover", "elected_ms", "leader of three controllers killed: the next leads", "ms", 0, "", "≤ 300", atMost(300)},
 		{"failover", "created_ms", "… a topic is created", "ms", 0, "", "", nil},
 		{"failover", "created_max_ms", "… at the worst of 20", "ms", 0, "", "", nil},

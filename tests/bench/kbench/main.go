@@ -13,6 +13,7 @@
 //	classic   -n members of one classic group: how long after the last join all are assigned
 //	commits   -clients groups commit offsets for -d, -inflight at a time each
 //	fill-offsets, loaded  commit -n offsets; wait until a server that was started anew has them
+//	changes   -n changes of a topic's configuration, -inflight at a time, each a commit of its own; -b is a controller
 //	floor     what a process that only receives, checksums, writes and sends back must spend here
 //
 // Every mode prints one line of key=value figures. Each run wants a fresh
@@ -70,10 +71,10 @@ func parse(args []string) options {
 func main() {
 	modes := map[string]func(context.Context, options) error{
 		"create": create, "topics": topics, "produce": produce, "consume": consume, "e2e": endToEnd, "idle": idle,
-		"members": members, "classic": classic, "commits": commits, "fill-offsets": fillOffsets, "loaded": loaded, "floor": floor, floorServerMode: floorServer,
+		"members": members, "classic": classic, "commits": commits, "fill-offsets": fillOffsets, "loaded": loaded, "changes": changes, "floor": floor, floorServerMode: floorServer,
 	}
 	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: kbench create|topics|produce|consume|e2e|idle|members|classic|commits|fill-offsets|loaded|floor [flags]")
+		fmt.Fprintln(os.Stderr, "usage: kbench create|topics|produce|consume|e2e|idle|members|classic|commits|fill-offsets|loaded|changes|floor [flags]")
 		os.Exit(2)
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
