@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -78,7 +79,7 @@ var quickSessions = map[string]string{
 const churnSpan = 20 * time.Second
 
 func (t *c) churnOf(consumer bool) {
-	ctx, cancel := patience()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	srv, err := node.Run(t.ours, quickSessions)
 	t.check(err)
