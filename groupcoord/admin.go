@@ -60,7 +60,13 @@ func (s *Service) DescribeGroups(req *kmsg.DescribeGroupsRequest, reply func(*km
 	})
 	for i, id := range req.Groups {
 		readGroup(s, id,
-			func(sh *shard) kmsg.DescribeGroupsResponseGroup { return sh.describe(id, req.Version) },
+			func(sh *shard) kmsg.DescribeGroupsResponseGroup {
+				out := sh.describe(id, req.Version)
+				if g := sh.groups.Get(id); g != nil && asksWhy(&req.UnknownTags) {
+					tellWhy(&out.UnknownTags, g.Rebalances())
+				}
+				return out
+			},
 			func(err error) kmsg.DescribeGroupsResponseGroup {
 				g := kmsg.NewDescribeGroupsResponseGroup()
 				g.Group, g.ErrorCode = id, code(err)

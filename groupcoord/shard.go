@@ -118,20 +118,24 @@ func (s *shard) deliver(e classic.Effects, err error) {
 // tell logs what is worth telling about groups.
 func (s *shard) tell(notes []classic.Note) {
 	for _, n := range notes {
-		s.logger.Info("group "+n.Text, zap.String("group", n.Group), zap.Int32("generation", n.Generation),
-			zap.Stringer("state", n.State), zap.Int32("partition", s.partition))
+		s.logger.Info("group "+n.Text, append(why(n.Done), zap.String("group", n.Group), zap.Int32("generation", n.Generation),
+			zap.Stringer("state", n.State), zap.Int32("partition", s.partition))...)
 	}
+}
+
+// why tells about a rebalance that ended, if one did.
+func why(r *Rebalance) []zap.Field {
+	if r == nil {
+		return nil
+	}
+	return []zap.Field{zap.Int32("from", r.From), zap.String("why", r.Reason), zap.Int64("ms", r.Ended-r.Began), zap.Strings("last", r.WaitingFor)}
 }
 
 // tellConsumers logs what is worth telling about consumer groups.
 func (s *shard) tellConsumers(notes []consumer.Note) {
 	for i := range notes {
 		n := &notes[i]
-		fields := []zap.Field{zap.String("group", n.Group), zap.Int32("epoch", n.Epoch), zap.Int32("partition", s.partition)}
-		if r := n.Done; r != nil {
-			fields = append(fields, zap.Int32("from", r.From), zap.String("why", r.Reason), zap.Int64("ms", r.Ended-r.Began), zap.Strings("last", r.WaitingFor))
-		}
-		s.logger.Info("group "+n.Text, fields...)
+		s.logger.Info("group "+n.Text, append(why(n.Done), zap.String("group", n.Group), zap.Int32("epoch", n.Epoch), zap.Int32("partition", s.partition))...)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gregorbroker/gregor/groupcoord/alarm"
+	"github.com/gregorbroker/gregor/groupcoord/rebalance"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -32,6 +33,7 @@ type Group struct {
 	written bool // its record is in the log, or on the way
 	joining alarm.Alarm[due]
 	syncing alarm.Alarm[due]
+	story   rebalance.Story
 }
 
 // pendingMember is an id that was handed out with MEMBER_ID_REQUIRED.

@@ -2,6 +2,7 @@ package classic
 
 import (
 	"github.com/gregorbroker/gregor/groupcoord/alarm"
+	"github.com/gregorbroker/gregor/groupcoord/rebalance"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -68,10 +69,21 @@ type Note struct {
 	Generation int32
 	State      State
 	Text       string
+	Done       *rebalance.Rebalance // a rebalance that ended, nil for others
 }
 
 func (e *Effects) note(g *Group, text string) {
-	e.Notes = append(e.Notes, Note{g.ID, g.generation, g.state, text})
+	e.Notes = append(e.Notes, Note{g.ID, g.generation, g.state, text, nil})
+}
+
+// noteEnd ends the group's rebalance, if one runs, and tells of it.
+func (e *Effects) noteEnd(g *Group, text string, now int64) {
+	n := Note{g.ID, g.generation, g.state, text, nil}
+	if g.story.Running() {
+		done := g.story.End(now)
+		n.Done = &done
+	}
+	e.Notes = append(e.Notes, n)
 }
 
 // Write is a group's record on its way to the log.

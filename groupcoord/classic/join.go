@@ -164,6 +164,7 @@ func (gs *Groups) joinKnown(g *Group, j *Join, now int64, e *Effects) {
 func (gs *Groups) rejoin(g *Group, m *Member, j *Join, reason string, now int64, e *Effects) {
 	gs.supersede(g, m, e)
 	g.update(m, j.Req, j.Ticket)
+	g.story.Arrived(m.name())
 	gs.rebalanceOrComplete(g, reason, now, e)
 }
 
@@ -188,5 +189,9 @@ func (gs *Groups) addMember(g *Group, id string, j *Join, now int64, e *Effects)
 	// while it waits, so a client that went away and came back would leave a
 	// ghost. The limit makes those go; a client that is there joins again.
 	gs.refresh(g, m, gs.cfg.NewMemberTimeout, now)
-	gs.rebalanceOrComplete(g, "new member "+id+"; client reason: "+j.reason(), now, e)
+	reason := "new member " + id + "; client reason: " + j.reason()
+	if g.state == PreparingRebalance {
+		g.story.Begin(g.generation, g.generation+1, reason, now)
+	}
+	gs.rebalanceOrComplete(g, reason, now, e)
 }

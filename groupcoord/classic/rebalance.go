@@ -25,6 +25,7 @@ func (gs *Groups) prepare(g *Group, reason string, now int64, e *Effects) {
 	initial := g.state == Empty
 	g.enter(PreparingRebalance, now)
 	gs.tell(g, "")
+	g.story.Begin(g.generation, g.generation+1, reason, now)
 	e.note(g, "preparing to rebalance: "+reason)
 	g.delay = initialDelay{}
 	if initial {
@@ -81,7 +82,7 @@ func (gs *Groups) complete(g *Group, now int64, e *Effects) {
 	}
 	g.nextGeneration(now)
 	if g.state == Empty {
-		e.note(g, "the group is empty")
+		e.noteEnd(g, "the group is empty", now)
 		e.Write = g.record(writeEmpty, nil)
 		return
 	}

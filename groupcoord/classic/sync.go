@@ -104,5 +104,5 @@ func (gs *Groups) assignmentWritten(g *Group, w *Write, code int16, now int64, e
 	}
 	g.enter(Stable, now)
 	gs.completed++
-	e.note(g, "stable")
+	e.noteEnd(g, "stable", now)
 }

@@ -32,15 +32,18 @@ func (o owners) add(topic string, partitions []int32, member string) {
 func Describe(ctx context.Context, cl *kgo.Client, name string) (*Report, error) {
 	r := &Report{Group: name, Epoch: -1, Partitions: []Partition{}, Members: []Member{}, Rebalances: []groupcoord.Rebalance{}}
 	own := owners{}
-	err := r.consumer(ctx, cl, own)
+	at := kadm.NewClient(cl).FindGroupCoordinators(ctx, name)[name]
+	if at.Err != nil {
+		return nil, fmt.Errorf("coordinator of group %s: %w", name, at.Err)
+	}
+	r.Coordinator = at.NodeID
+	coordinator := cl.Broker(int(at.NodeID)) // the client itself would take the tagged field out
+	err := r.consumer(ctx, coordinator, own)
 	if errors.Is(err, kerr.GroupIDNotFound) || errors.Is(err, kerr.UnsupportedVersion) || errors.Is(err, errUnsupported) {
-		err = r.classic(ctx, cl, own)
+		err = r.classic(ctx, coordinator, own)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("group %s: %w", name, err)
-	}
-	if c := kadm.NewClient(cl).FindGroupCoordinators(ctx, name)[name]; c.Err == nil {
-		r.Coordinator = c.NodeID
 	}
 	slices.SortFunc(r.Members, func(a, b Member) int { return cmp.Or(cmp.Compare(a.Client, b.Client), cmp.Compare(a.ID, b.ID)) })
 	return r, r.lag(ctx, kadm.NewClient(cl), own)
@@ -50,11 +53,11 @@ func Describe(ctx context.Context, cl *kgo.Client, name string) (*Report, error)
 var errUnsupported = errors.New("the broker does not describe consumer groups")
 
 // consumer describes a group of the consumer protocol (KIP-848).
-func (r *Report) consumer(ctx context.Context, cl *kgo.Client, own owners) error {
+func (r *Report) consumer(ctx context.Context, at *kgo.Broker, own owners) error {
 	req := kmsg.NewPtrConsumerGroupDescribeRequest()
 	req.Groups = []string{r.Group}
 	req.UnknownTags.Set(groupcoord.RebalancesTag, nil)
-	resp, err := req.RequestWith(ctx, cl)
+	resp, err := req.RequestWith(ctx, at)
 	switch {
 	case err != nil && ctx.Err() == nil:
 		return fmt.Errorf("%w: %w", errUnsupported, err)
@@ -90,11 +93,11 @@ func (r *Report) consumer(ctx context.Context, cl *kgo.Client, own owners) error
 }
 
 // classic describes a group of the classic protocol.
-func (r *Report) classic(ctx context.Context, cl *kgo.Client, own owners) error {
+func (r *Report) classic(ctx context.Context, at *kgo.Broker, own owners) error {
 	req := kmsg.NewPtrDescribeGroupsRequest()
 	req.Groups = []string{r.Group}
 	req.UnknownTags.Set(groupcoord.RebalancesTag, nil)
-	resp, err := req.RequestWith(ctx, cl)
+	resp, err := req.RequestWith(ctx, at)
 	switch {
 	case err != nil:
 		return err
