@@ -54,7 +54,7 @@ func (t *c) held(k groupKind) {
 	g.quiet()
 	// A revocation: c comes, a and b are told, give up, acknowledge; then c has its part.
 	limit := promptly + interval
-	if k.client == "java" { // held: told at once
+	if k.name == "java/consumer" { // always held: told at once. A classic member sends none for an interval after it has joined.
 		limit = promptly + time.Second
 	}
 	g.prompt("one more joins", limit, func() {

@@ -54,7 +54,9 @@ class Member(threading.Thread):
         elif words[0] == "unsubscribe":
             self.consumer.unsubscribe()
         elif words[0] == "commit":
-            self.consumer.commit(offsets=self.consumer.position(self.consumer.assignment()), asynchronous=False)
+            mine = self.consumer.assignment()
+            read = [p for p in self.consumer.position(mine) if p.offset >= 0]  # of what was read since it was assigned
+            self.consumer.commit(offsets=read or self.consumer.committed(mine, timeout=10), asynchronous=False)
         else:
             raise ValueError(words[0])
         event(self.name_, f"did {words[0]} {int((time.monotonic() - begin) * 1000)}")
