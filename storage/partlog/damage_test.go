@@ -57,6 +57,7 @@ func TestDamageIsNotServed(t *testing.T) {
 		}
 		w.must(w.l.Close(true))
 		w.checkpoint()
+		clean := w.r.IntN(2) == 0
 		file, pos, bit := w.flipSomewhere()
 		if file == "" {
 			return // no segment has two batches
@@ -65,13 +66,16 @@ func TestDamageIsNotServed(t *testing.T) {
 		w.trace("flip %s:%d bit %d", file, pos, bit)
 		told := 0
 		o := testOptions(w.fs, quietEnv(), &w.cfg)
-		o.CleanShutdown, o.RecoveryPoint, o.LogStartOffset = true, w.point, w.startPoint
+		o.CleanShutdown, o.RecoveryPoint, o.LogStartOffset = clean, w.point, w.startPoint
 		o.Env.Warn = func(_ ids.TopicPartition, msg string, err error) {
 			if errors.Is(err, segment.ErrCorrupt) && strings.Contains(msg, "damaged") {
 				told++
 			}
 		}
 		l, err := Open(o)
+		if !clean && errors.Is(err, segment.ErrCorrupt) {
+			return // where the next batch begins is not known
+		}
 		w.must(err)
 		w.l = l
 		w.readDamaged(damaged)

@@ -21,7 +21,8 @@ import (
 // batch that is not whole.
 //
 // Errors: of the file system, and segment.ErrCorrupt for damage below the
-// recovery point, where acknowledged data would be cut off.
+// recovery point that hides where the next batch begins: acknowledged data would
+// be cut off. Damaged records alone are told of and not served.
 func Open(o Options) (*Log, error) {
 	l := &Log{tp: o.TP, topicID: o.TopicID, env: o.Env, room: o.Room, lowered: o.Lowered, cutting: o.Truncated, failing: o.Failed, woken: o.Woken, epochs: &epochs.History{}}
 	l.dir = segment.Dir{FS: o.FS, Path: o.Dir}
@@ -214,6 +215,9 @@ func (l *Log) recover(point ids.Offset) error {
 		})
 		if err != nil {
 			return err
+		}
+		for _, d := range r.Damaged {
+			l.damaged(s, d)
 		}
 		end = max(r.Next, s.Base)
 		if r.Cause != nil {

@@ -16,7 +16,8 @@ type RecoverOptions struct {
 	Flushed ids.Offset
 	// Epoch is the leader epoch of the last batch in front of this segment, NoEpoch if unknown.
 	Epoch ids.LeaderEpoch
-	// Seen gets every batch that was read and found good; its bytes are valid during the call.
+	// Seen gets every batch that was read and found good, and those that are passed
+	// over without their bytes; the bytes are valid during the call.
 	Seen func(h *Header, v batch.View) error
 }
 
@@ -26,6 +27,9 @@ type Recovered struct {
 	Epoch     ids.LeaderEpoch
 	Truncated int64 // bytes cut off
 	Cause     error // why the log ends where it ends; nil at the end of the file
+	// Damaged are batches below the flushed offset with records that are not what
+	// was written. They stay, and are not trusted.
+	Damaged []*CorruptError
 }
 
 // Recover finds the end of the log and rebuilds the indexes above the flushed
@@ -35,7 +39,8 @@ type Recovered struct {
 // an older, longer life of the file fail on offset or epoch.
 //
 // A batch below the flushed offset that fails is damage, not a torn write:
-// nothing is cut and a CorruptError is returned.
+// nothing is cut. Where its header still leads to the next batch it is passed
+// over and reported; else a CorruptError is returned.
 func (s *Segment) Recover(o RecoverOptions) (Recovered, error) {
 	f, err := s.Log()
 	if err != nil {
@@ -72,7 +77,13 @@ func (s *Segment) Recover(o RecoverOptions) (Recovered, error) {
 			return r.out, err
 		}
 	}
-	return r.out, s.finishRecovery(r.pos, end, r.out.Next)
+	if err := s.finishRecovery(r.pos, end, r.out.Next); err != nil {
+		return r.out, err
+	}
+	for _, d := range r.out.Damaged {
+		s.Doubt(d.Pos)
+	}
+	return r.out, nil
 }
 
 type recovery struct {
@@ -103,6 +114,12 @@ func (r *recovery) run(start, end int64) error {
 			if !errors.Is(err, ErrCorrupt) {
 				return err
 			}
+			if over, err := r.passOver(rd, pos, err, end); over || err != nil {
+				if err != nil {
+					return err
+				}
+				continue
+			}
 			r.out.Cause, r.out.Truncated = err, end-r.pos
 			if r.out.Next < r.o.Flushed {
 				return err
@@ -119,6 +136,41 @@ func (r *recovery) run(start, end int64) error {
 		}
 		r.out.Next, r.out.Epoch, r.pos = h.Next(), max(h.Epoch, r.out.Epoch), pos+int64(h.Size)
 	}
+}
+
+// passOver gets over a batch that was flushed and whose records are damaged, if
+// its header fits in between the batches around it.
+func (r *recovery) passOver(rd *Reader, pos int64, cause error, end int64) (bool, error) {
+	if rd.pos != pos {
+		return false, nil // the batch is whole, and not in order
+	}
+	h, err := rd.Peek()
+	if err != nil || pos+int64(h.Size) > end || h.Next() > r.o.Flushed || r.check(&h, pos) != nil {
+		return false, nil
+	}
+	sc := NewScanner(r.f, pos+int64(h.Size), end)
+	defer sc.Close()
+	next, _, err := sc.Next()
+	if err != nil && err != io.EOF || err == nil && next.Base < h.Next() {
+		return false, nil
+	}
+	d := new(CorruptError)
+	if !errors.As(cause, &d) {
+		return false, nil
+	}
+	r.out.Damaged = append(r.out.Damaged, d)
+	return true, r.take(rd, &h, pos)
+}
+
+// take enters a batch that is passed over.
+func (r *recovery) take(rd *Reader, h *Header, pos int64) error {
+	r.s.note(h, pos, r.o.Interval)
+	r.out.Next, r.out.Epoch, r.pos = h.Next(), max(h.Epoch, r.out.Epoch), pos+int64(h.Size)
+	rd.skip(h.Size)
+	if r.o.Seen == nil {
+		return nil
+	}
+	return r.o.Seen(h, nil)
 }
 
 func (r *recovery) check(h *Header, pos int64) error {

@@ -105,6 +105,12 @@ func NewReader(f vfs.File, pos, end int64, buf []byte) *Reader {
 // Buffer is the scratch, for the next Reader.
 func (r *Reader) Buffer() []byte { return r.buf }
 
+// skip goes on behind n bytes, the batch that Peek returned.
+func (r *Reader) skip(n int) {
+	r.have = r.have[min(n, len(r.have)):]
+	r.pos += int64(n)
+}
+
 // Peek returns the header of the batch that Next would return.
 func (r *Reader) Peek() (Header, error) {
 	if err := r.fill(batch.HeaderSize); err != nil {

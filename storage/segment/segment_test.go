@@ -185,8 +185,16 @@ func TestDamageBelowTheRecoveryPointIsNotCut(t *testing.T) {
 	s, d := fill(t, vfs.NewMem())
 	f, _ := s.Log()
 	f.WriteAt([]byte{0xff}, s.size-20)
-	_, err := Existing(d, 0, 1).Recover(RecoverOptions{Interval: 500, Flushed: 80, Epoch: ids.NoEpoch})
+	r := Existing(d, 0, 1)
+	got, err := r.Recover(RecoverOptions{Interval: 500, Flushed: 80, Epoch: ids.NoEpoch})
+	if last := s.size / 40 * 39; err != nil || got.Next != 80 || len(got.Damaged) != 1 || got.Damaged[0].Pos != last {
+		t.Fatalf("want damage at the last batch, %d, got %+v %v", last, got, err)
+	} else if _, _, doubtful := r.Doubtful(last, s.size); !doubtful {
+		t.Fatal("the damaged batch is trusted")
+	}
+	f.WriteAt([]byte{0xff}, s.size/40*39+8) // now its size is not known
 	var where *CorruptError
+	_, err = Existing(d, 0, 1).Recover(RecoverOptions{Interval: 500, Flushed: 80, Epoch: ids.NoEpoch})
 	if !errors.As(err, &where) || where.Pos != s.size/40*39 {
 		t.Fatalf("want the position of the last batch, got %v", err)
 	}
