@@ -22,6 +22,12 @@
 // answers the parked requests with NOT_CONTROLLER: nothing has to be undone. A
 // request that makes no records waits for the last record that its decision saw.
 //
+// A request may have an end of patience: it is answered REQUEST_TIMED_OUT when it
+// was not taken up by then (nothing was done), or not committed (it may be yet).
+// Between requests the active controller does its chores: it fences who is
+// silent, gives leaders back to the preferred replicas, looks for unclean
+// leaders where topics allow them, and shows that the log lives (NoOp).
+//
 // # Goroutines
 //
 // One loop owns all state (type core, which has no goroutine of its own and is

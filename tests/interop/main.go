@@ -92,6 +92,7 @@ func (s *suite) start(root string) (*node.Server, error) {
 func (s *suite) all() {
 	s.tools()
 	s.kcat()
+	s.controller()
 	s.mixed()
 	s.groups()
 	s.logs()

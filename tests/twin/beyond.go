@@ -18,6 +18,8 @@ var beyond = []string{
 	"An OffsetFetch that asks for what is just being committed waits for the commit.",
 	"A registration of the controller's own node id replaces an older one at once, so that a combined node need not wait out its session after kill -9.",
 	"Placement over racks moves one broker further after each turn of the racks, so that leaders spread evenly; both are valid placements.",
+	"A request to the controller whose commit takes longer than its timeout is answered REQUEST_TIMED_OUT; Kafka bounds only the wait before it is decided.",
+	"A replica that leaves a partition is not kept among its eligible leaders; Kafka keeps its name there.",
 	"NoOp records are written to the metadata log only while somebody else follows it, so that an idle single node leaves its disk alone.",
 	"A property that several checks refuse is reported by all of them, a line each; Kafka stops at the first.",
 	"DescribeConfigs with documentation tells gregor's own sentences.",
