@@ -76,7 +76,7 @@ var quickSessions = map[string]string{
 	"group.consumer.min.heartbeat.interval.ms": "500", "group.consumer.heartbeat.interval.ms": "1000",
 }
 
-const churnSpan = 20 * time.Second
+const churnSpan = 10 * time.Second
 
 func (t *c) churnOf(consumer bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
