@@ -102,7 +102,7 @@ func (s *store) inspect(snapshot ids.Offset) error {
 			return err
 		}
 	}
-	if next < s.mark {
+	if next < s.mark && snapshot < s.mark { // else a power cut took the log while it began anew behind the snapshot
 		return fmt.Errorf("%w: %s ends at offset %d, but all below %d was committed and on this disk", ErrDamaged, s.dir, max(next, 0), s.mark)
 	}
 	return nil

@@ -300,7 +300,26 @@ func (s *store) apply(ops []raft.LogOp, now int64) error {
 // maxWrite is the smallest segment that Kafka allows for this log.
 const maxWrite = 8 << 20
 
+// truncate cuts the log at the end of a batch. What lies in front is read first, farther
+// back than the search for the place begins (an index entry stands for 4 KiB, a record has 7
+// bytes at least): a forged offset in a damaged batch would lead it astray, and more be cut off.
 func (s *store) truncate(off ids.Offset) error {
+	for at := max(s.log.StartOffset(), off-4096); at < off; {
+		data, err := s.read(at, 1<<20, off)
+		if err != nil {
+			return err
+		}
+		if len(data) == 0 {
+			return fmt.Errorf("%w: offset %d is missing in %s", ErrDamaged, at, s.dir)
+		}
+		for len(data) > 0 {
+			v, rest, err := batch.Next(data)
+			if err != nil {
+				return err
+			}
+			data, at = rest, v.NextOffset()
+		}
+	}
 	if err := s.log.TruncateTo(off); err != nil {
 		return err
 	}
@@ -321,9 +340,9 @@ func (s *store) flush() error {
 }
 
 // read copies batches from the log: from the one that holds from on up to limit,
-// at least one, and further ones up to max bytes. Each is checked as far as its CRC,
-// because what is read is voted on, sent on or applied; the first that is not whole
-// is named by its file and position.
+// at least one, and further ones up to max bytes. Each is checked as far as its CRC, which does not
+// cover the offset, and that it follows the one before, because what is read is voted on,
+// sent on or applied; the first that is not whole is named by its file and position.
 func (s *store) read(from ids.Offset, max int, limit ids.Offset) ([]byte, error) {
 	sl, err := s.log.Read(from, max, limit, true)
 	if errors.Is(err, segment.ErrCorrupt) {
@@ -348,10 +367,13 @@ func (s *store) read(from ids.Offset, max int, limit ids.Offset) ([]byte, error)
 		if err == nil {
 			err = v.VerifyCRC()
 		}
+		if err == nil && (v.BaseOffset() > from || at > 0 && v.BaseOffset() != from || v.NextOffset() <= from) {
+			err = fmt.Errorf("offsets %d to %d where %d was expected", v.BaseOffset(), v.LastOffset(), from)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s at byte %d: %w", ErrDamaged, sl.File.Name(), sl.Off+int64(at), err)
 		}
-		at += v.Len()
+		at, from = at+v.Len(), v.NextOffset()
 	}
 	return buf, nil
 }

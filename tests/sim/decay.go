@@ -2,7 +2,6 @@ package sim
 
 import (
 	"errors"
-	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -75,6 +74,7 @@ type decay struct {
 	name string
 	pos  int64
 	mask byte
+	is   byte // what it became
 }
 
 // rot turns a bit of a batch of one node's log that its mark covers, at one node at a time:
@@ -99,7 +99,8 @@ func (w *world) rot() {
 	}
 	d := spots[w.rnd.IntN(len(spots))]
 	d.mask = 1 << w.rnd.IntN(8)
-	n.flip(d)
+	d.is = n.at(d) ^ d.mask
+	n.put(d, d.is)
 	n.rotten = &d
 	w.tell("n%d: %s rots at byte %d", n.id, d.name, d.pos)
 	if w.chance(0.5) {
@@ -141,37 +142,40 @@ func (n *node) covered(end ids.Offset) (out []decay) {
 	return out
 }
 
-// flip turns the bits of a decay, for good.
-func (n *node) flip(d decay) {
+// at reads the byte of a decay, 0 without its file.
+func (n *node) at(d decay) byte {
+	b, err := vfs.ReadFile(n.disk, d.name, 64<<20)
+	if err != nil || int64(len(b)) <= d.pos {
+		return 0
+	}
+	return b[d.pos]
+}
+
+// put writes the byte of a decay, for good.
+func (n *node) put(d decay, b byte) {
 	f, err := n.disk.OpenFile(d.name, os.O_RDWR)
 	if err != nil {
 		return // the file was deleted, with what was in it
 	}
-	b := make([]byte, 1)
-	if _, err = f.ReadAt(b, d.pos); err == nil {
-		b[0] ^= d.mask
-		_, err = f.WriteAt(b, d.pos)
-	}
-	if err != nil && err != io.EOF {
-		fail("node %d: %v", n.id, err)
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+	_, err = f.WriteAt([]byte{b}, d.pos)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		fail("node %d: %v", n.id, err)
 	}
 }
 
 // cure restores what rotted, as an operator would from a backup.
 func (n *node) cure() {
-	if n.rotten != nil {
-		n.flip(*n.rotten)
-		n.rotten = nil
+	// Unless it is gone: with its file, or because the block was written again since.
+	if d := n.rotten; d != nil && n.at(*d) == d.is {
+		n.put(*d, d.is^d.mask)
 	}
+	n.rotten = nil
 }
 
 // starts judges a start: one on a log that rotted below its mark must fail, and nothing be cut.
 func (n *node) starts(rep *raftio.Replica, err error) bool {
 	switch {
-	case err == nil && n.rotten != nil && rep.Core().Start() <= n.firstIn(n.rotten.name):
+	case err == nil && n.rotten != nil && n.at(*n.rotten) == n.rotten.is && rep.Core().Start() <= n.firstIn(n.rotten.name):
 		fail("node %d starts on a log that rotted: %s at byte %d", n.id, n.rotten.name, n.rotten.pos)
 	case err == nil:
 		return true

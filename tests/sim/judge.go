@@ -25,6 +25,7 @@ type judge struct {
 	// committed batches, by base.
 	committed    map[ids.Offset]raftio.BatchRef
 	committedEnd ids.Offset
+	commitEpoch  ids.LeaderEpoch       // the highest epoch of a node that took anything for committed
 	values       map[ids.Offset]string // applied records
 	valueOrder   []ids.Offset
 	seen         map[ids.NodeID]*sight
@@ -182,7 +183,9 @@ func (j *judge) node(n *node) {
 		j.w.tell("n%d %v %d end %v hw %d", n.id, role, epoch, c.End(), c.HighWatermark())
 	}
 	if s.end != c.End() || len(s.log) == 0 {
-		j.log(n, s)
+		if !j.log(n, s) {
+			return
+		}
 	}
 	if role == raft.Leader && (s.role != raft.Leader || s.epoch != epoch) {
 		j.elected(n, epoch, s)
@@ -221,6 +224,9 @@ func (j *judge) elected(n *node, epoch ids.LeaderEpoch, s *sight) {
 		fail("two leaders in epoch %d: node %d in its life %d, and node %d in its life %d", epoch, was.id, was.life, l.id, l.life)
 	}
 	j.leaders[epoch] = l
+	if epoch < j.commitEpoch {
+		return // elected late, by votes of an epoch that is over: it will commit nothing
+	}
 	if n.rep.Core().End().Offset < j.committedEnd {
 		fail("leader completeness: node %d leads epoch %d with its log ending at %d, committed is %d", n.id, epoch, n.rep.Core().End().Offset, j.committedEnd)
 	}
@@ -231,8 +237,9 @@ func (j *judge) elected(n *node, epoch ids.LeaderEpoch, s *sight) {
 	}
 }
 
-// log reads what is new in a node's log and compares it with what others have.
-func (j *judge) log(n *node, s *sight) {
+// log reads what is new in a node's log and compares it with what others have. It is
+// false when the node found damage at that, and ended.
+func (j *judge) log(n *node, s *sight) bool {
 	c := n.rep.Core()
 	keep := 0
 	for keep < len(s.log) && s.log[keep].Last < c.End().Offset && c.EpochAt(s.log[keep].Last+1) == s.log[keep].Epoch {
@@ -245,12 +252,16 @@ func (j *judge) log(n *node, s *sight) {
 	}
 	fresh, err := n.rep.Batches(from)
 	if err != nil {
+		if n.ailing(err) {
+			return false
+		}
 		fail("node %d: %v", n.id, err)
 	}
 	for _, b := range fresh {
 		j.match(n, s, b)
 		s.log = append(s.log, b)
 	}
+	return true
 }
 
 func (j *judge) match(n *node, s *sight, b raftio.BatchRef) {
@@ -290,6 +301,7 @@ func (j *judge) commit(n *node, s *sight, hw ids.Offset) {
 		j.committedEnd = max(j.committedEnd, b.Last+1)
 	}
 	if s.role == raft.Leader {
+		j.commitEpoch = max(j.commitEpoch, s.epoch)
 		j.majority(n, hw)
 	}
 }
