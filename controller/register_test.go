@@ -65,6 +65,7 @@ func TestRegistersUntilAcknowledged(t *testing.T) {
 			img = d.Apply(image.Provenance{})
 			r.publish(d, img)
 			time.Sleep(time.Minute) // of the bubble: everything settles
+			synctest.Wait()
 		}
 		r.start()
 		step(&records.FeatureLevelRecord{Name: image.MetadataVersionFeature, FeatureLevel: 14})

@@ -62,7 +62,7 @@ func million(_ *bench, like *node.Server) (figures, error) {
 func snapshots(path, formatted string, at ids.OffsetAndEpoch) (figures, error) {
 	before := heap()
 	img, err := imageOf(func(yield func([]byte, error) bool) {
-		for raw := range manyPartitions() {
+		for raw := range metadataOfMany() {
 			if !yield(raw, nil) {
 				return
 			}
@@ -139,8 +139,8 @@ func imageOf(raws iter.Seq2[[]byte, error]) (*image.Image, error) {
 	return d.Apply(image.Provenance{}), nil
 }
 
-// manyPartitions are the records of the topics, on 30 brokers that are fenced.
-func manyPartitions() iter.Seq[[]byte] {
+// metadataOfMany are the records of the topics, on 30 brokers that are fenced.
+func metadataOfMany() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		mv := image.LatestMetadataVersion
 		var raw []byte
