@@ -163,7 +163,7 @@ func (k *cluster) brokerAtWork(ctrls []*node.Server, b, mate *node.Server) {
 	k.has("under-the-next", 200)
 	k.check(leads.Start())
 	k.has("placed", 200)
-	k.wants(k.admin("kafka-metadata-quorum.sh", "describe", "--status"), fmt.Sprintf(`^LeaderId: +%d$`, next.ID()),
+	k.wants(k.tool("kafka-metadata-quorum.sh", "--bootstrap-controller", next.Controller(), "describe", "--status"), fmt.Sprintf(`^LeaderId: +%d$`, next.ID()),
 		`^CurrentVoters: .*"id": 100,.*"id": 101,.*"id": 102,`, `^CurrentObservers: .*"id": 1,.*"id": 2,|^CurrentObservers: .*"id": 2,.*"id": 1,`)
 	k.oneHistory(k.caughtUp(ctrls...), append(slices.Clone(ctrls), b, mate)...)
 }
