@@ -65,7 +65,7 @@ func (m *Manager) place(changed []image.LocalPartition) {
 // have it; else it is made anew, as the operator has taken its directory away,
 // and the controller hears where it is.
 func (m *Manager) settle(p *Partition, reg *image.Partition) {
-	if dir := m.opts.Logs.FutureDir(p.TP()); dir != nil {
+	if dir := m.opts.Logs.FutureDir(p.TP()); dir != nil && dir.Err() == nil {
 		p.resume(dir)
 	}
 	id, here := reg.DirectoryOf(m.opts.Node)

@@ -37,6 +37,7 @@ type Set struct {
 
 	awake   awakeLogs
 	pressed atomic.Bool // no file could be opened: close what can be
+	spare   []vfs.File  // see holdSpare; of Open, Tick and Close
 }
 
 type entry struct {
@@ -118,6 +119,7 @@ func Open(o Options) (*Set, error) {
 	for _, d := range s.Dirs() {
 		s.watchSpace(d)
 	}
+	s.holdSpare()
 	s.opened = true
 	return s, nil
 }
@@ -137,6 +139,7 @@ func (s *Set) firstFailure() error {
 }
 
 func (s *Set) unlock() {
+	s.dropSpare()
 	for _, d := range s.dirs {
 		if d.lock != nil {
 			d.lock.Close()

@@ -56,7 +56,12 @@ func (s *Set) Tick(now int64, hw HighWatermarks) (next int64) {
 	}
 	awake := s.awake.list()
 	idle, rests := int64(restAfterMs), restsPerTick
-	if s.pressed.Swap(false) || s.o.MaxAwake > 0 && len(awake) > s.o.MaxAwake {
+	pressed := s.pressed.Swap(false)
+	if pressed {
+		s.dropSpare()
+		defer s.holdSpare()
+	}
+	if pressed || s.o.MaxAwake > 0 && len(awake) > s.o.MaxAwake {
 		idle, rests = pressedAfterMs, pressedPerTick
 	}
 	for _, l := range awake {

@@ -1,0 +1,26 @@
+package logdir
+
+// spareFiles are held open for the moment when no more can be opened: closing a
+// log takes a flush first, and that opens directories and checkpoints.
+const spareFiles = 8
+
+// holdSpare opens what is missing of the spare files, as far as that is possible.
+func (s *Set) holdSpare() {
+	for _, d := range s.Dirs() {
+		for len(s.spare) < spareFiles {
+			f, err := d.fs.OpenFile(d.Path+"/"+MetaFile, 0)
+			if err != nil {
+				break
+			}
+			s.spare = append(s.spare, f)
+		}
+	}
+}
+
+// dropSpare gives the spare files to whoever needs them now.
+func (s *Set) dropSpare() {
+	for _, f := range s.spare {
+		_ = f.Close() // nothing was written
+	}
+	s.spare = nil
+}
