@@ -81,8 +81,12 @@ func (s *Server) unpack(r *request, req *kmsg.EnvelopeRequest) (*request, *decid
 func notLeader(resp kmsg.Response) bool {
 	code := int16(0)
 	switch r := resp.(type) {
-	case *kmsg.DescribeQuorumResponse:
-		code = r.ErrorCode
+	case *kmsg.DescribeQuorumResponse: // it says so of the partition
+		for _, t := range r.Topics {
+			for _, p := range t.Partitions {
+				code = p.ErrorCode
+			}
+		}
 	case *kmsg.AddRaftVoterResponse:
 		code = r.ErrorCode
 	case *kmsg.RemoveRaftVoterResponse:

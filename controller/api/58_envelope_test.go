@@ -16,7 +16,7 @@ func (follower) Handle(req kmsg.Request, reply func(kmsg.Response)) {
 	resp := req.ResponseKind()
 	switch r := resp.(type) {
 	case *kmsg.DescribeQuorumResponse:
-		r.ErrorCode = kerr.NotLeaderForPartition.Code
+		r.Topics = []kmsg.DescribeQuorumResponseTopic{{Partitions: []kmsg.DescribeQuorumResponseTopicPartition{{ErrorCode: kerr.NotLeaderForPartition.Code}}}}
 	case *kmsg.AddRaftVoterResponse:
 		r.ErrorCode = kerr.NotLeaderForPartition.Code
 	case *kmsg.RemoveRaftVoterResponse:
