@@ -76,7 +76,8 @@
 //	  → Follower     a leader of a higher epoch is found
 //
 // The table of transitions.go is the same list, and a test compares them. Only
-// the become* functions change the role.
+// the become* functions change the role. eventTable in events_test.go says, and
+// checks, which event leads from which role to which.
 //
 // # Invariants
 //

@@ -36,8 +36,8 @@ func (w *world) heal() {
 func (w *world) bury() {
 	var sets []raft.VoterSet
 	for _, n := range w.nodes {
-		if !n.up() {
-			return // it never comes back as it is: the quorum has lost enough
+		if !n.up() || w.now < n.paused {
+			return // it does not come back as it is, or has requests still to handle
 		}
 		history := n.rep.Core().VoterHistory()
 		for _, h := range history[max(0, len(history)-2):] {
