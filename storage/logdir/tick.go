@@ -56,7 +56,7 @@ func (s *Set) Tick(now int64, hw HighWatermarks) (next int64) {
 	}
 	awake := s.awake.list()
 	idle, rests := int64(restAfterMs), restsPerTick
-	pressed := s.pressed.Swap(false)
+	pressed := s.pressed.Swap(false) || s.starved()
 	if pressed {
 		s.dropSpare()
 		defer s.holdSpare()

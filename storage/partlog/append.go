@@ -49,7 +49,7 @@ func (l *Log) AppendAsLeader(batches []byte, epoch ids.LeaderEpoch, origin Origi
 		}
 	}
 	if l.room.refuses(origin, len(v)) { // after judge: a duplicate needs no room
-		return info, l.errf("append", ErrDiskFull)
+		return info, l.errf("append", l.room.refusal())
 	}
 	v.SetBaseOffset(end)
 	v.SetLeaderEpoch(epoch)
@@ -94,7 +94,7 @@ func (l *Log) appendRaft(buf []byte, epoch ids.LeaderEpoch, info AppendInfo, cfg
 		return info, l.errf("append", fmt.Errorf("%w: no batch", ErrInvalidRecord))
 	}
 	if l.room.refuses(Raft, len(buf)) {
-		return info, l.errf("append", ErrDiskFull)
+		return info, l.errf("append", l.room.refusal())
 	}
 	info.LastOffset = next - 1
 	return info, l.store(buf, hs, &info, cfg, info.MaxTimestamp, nil)
@@ -144,7 +144,7 @@ func (l *Log) AppendAsFollower(batches []byte, epoch ids.LeaderEpoch) (AppendInf
 		return info, nil
 	}
 	if l.room.refuses(Coordinator, size) {
-		return info, l.errf("append", ErrDiskFull)
+		return info, l.errf("append", l.room.refusal())
 	}
 	info.FirstOffset, info.LastOffset = hs[0].Base, next-1
 	return info, l.store(batches[:size], hs, &info, l.config.Load(), l.env.Clock(), nil)

@@ -19,6 +19,9 @@ type Room struct {
 	// Bytes that may still be appended before the next look; unknown before the first.
 	known        atomic.Bool
 	clients, few atomic.Int64
+	// noFiles: no file could be opened. Every append is refused until some are
+	// closed, for which files are needed that appends would take.
+	noFiles atomic.Bool
 }
 
 // RoomLevel is what may still be written.
@@ -41,6 +44,20 @@ func (r *Room) Expect(clients, few int64) {
 	r.known.Store(true)
 }
 
+// FilesAgain takes appends again after the process could open no file.
+func (r *Room) FilesAgain() { r.noFiles.Store(false) }
+
+// Starved tells whether appends are refused because no file could be opened.
+func (r *Room) Starved() bool { return r.noFiles.Load() }
+
+// refusal is why an append must not begin now.
+func (r *Room) refusal() error {
+	if r.noFiles.Load() {
+		return ErrTooManyFiles
+	}
+	return ErrDiskFull
+}
+
 // Level is what may still be written.
 func (r *Room) Level() RoomLevel { return RoomLevel(r.level.Load()) }
 
@@ -48,6 +65,9 @@ func (r *Room) Level() RoomLevel { return RoomLevel(r.level.Load()) }
 func (r *Room) refuses(o Origin, bytes int) bool {
 	if r == nil {
 		return false
+	}
+	if r.noFiles.Load() {
+		return true
 	}
 	limit, left := RoomForNone, &r.few
 	if o == Client {
@@ -79,6 +99,9 @@ func (l *Log) shortage(err error) error {
 		}
 		return fmt.Errorf("%w: %w", ErrDiskFull, err)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		if l.room != nil {
+			l.room.noFiles.Store(true)
+		}
 		return fmt.Errorf("%w: %w", ErrTooManyFiles, err)
 	}
 	return nil
