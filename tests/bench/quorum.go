@@ -17,7 +17,7 @@ func quorumWorks() []work {
 	return []work{
 		{"failover", "three controllers, the leader killed with -9", true, failover},
 		{"million", "a million partitions", true, million},
-		{"metadata-commits", "changes of a topic's configuration, 256 at a time", true, metadataCommits},
+		{"metadata-commits", "changes of a topic's configuration over 256 connections", true, metadataCommits},
 	}
 }
 

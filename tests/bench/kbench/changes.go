@@ -12,19 +12,24 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// changes changes the retention of -t -n times, -inflight requests at a time
-// over one connection to a controller. Each is a commit of its own.
+// changes changes the retention of -t -n times, -inflight requests at a time,
+// each over a connection of its own to a controller, because a connection's
+// requests are carried out one after another. Each change is a commit of its own.
 func changes(ctx context.Context, o options) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(o.addr), kgo.MaxProduceRequestsInflightPerBroker(1))
-	if err != nil {
-		return err
+	clients := make([]*kgo.Client, max(o.inflight, 1))
+	for i := range clients {
+		cl, err := kgo.NewClient(kgo.SeedBrokers(o.addr))
+		if err != nil {
+			return err
+		}
+		defer cl.Close()
+		clients[i] = cl
 	}
-	defer cl.Close()
 	used, start := cpu(o.pid), time.Now()
 	var next atomic.Int64
 	var failed atomic.Pointer[error]
 	var wg sync.WaitGroup
-	for range max(o.inflight, 1) {
+	for _, cl := range clients {
 		wg.Go(func() {
 			for failed.Load() == nil {
 				n := next.Add(1)
