@@ -10,7 +10,7 @@ import (
 // groupWorks are those of the group coordinator. Each uses a group of its own.
 func groupWorks() []work {
 	return []work{
-		{"members-20", "20 KIP-848 members, 10 partitions", false, func(b *bench, s *node.Server) (figures, error) {
+		{"members-20", "20 KIP-848 members, 10 partitions", true, func(b *bench, s *node.Server) (figures, error) {
 			return b.members(s, "members", 20, 10)
 		}},
 		{"members-10k", "10,000 KIP-848 members, 5,000 partitions", true, func(b *bench, s *node.Server) (figures, error) {
@@ -19,7 +19,7 @@ func groupWorks() []work {
 		{"classic-1k", "1,000 classic members", true, func(b *bench, s *node.Server) (figures, error) {
 			return b.members(s, "classic", 1_000, 10)
 		}},
-		{"commits", "offset commits of one partition, 32 connections", false, func(b *bench, s *node.Server) (figures, error) {
+		{"commits", "offset commits of one partition, 32 connections", true, func(b *bench, s *node.Server) (figures, error) {
 			return b.onGroup(s, "commits", 100, "-clients", "32", "-inflight", "8", "-d", "5s")
 		}},
 		{"offsets", "load a million committed offsets", true, loadOffsets},

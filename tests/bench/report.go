@@ -88,7 +88,7 @@ func rows() []row {
 func report(b *bench, rs map[string]*result) string {
 	var t strings.Builder
 	fmt.Fprintf(&t, "# Benchmarks\n\nWritten by `make bench` (tests/bench) on %s, commit %s.\nMachine: %s; everything on loopback of this one machine. "+
-		"Apache Kafka 4.3.1 with a 1 GiB heap.\nMedian of %d rounds, in each of which both do the same work in turn on fresh topics; %d MiB a throughput run; topics and idle connections in the first round only.\n"+
+		"Apache Kafka 4.3.1 with a 1 GiB heap.\nMedian of %d rounds, in each of which both do the same work in turn on fresh topics; %d MiB a throughput run; topics, idle connections, and the works of groups, the log and the quorum in the first round only.\n"+
 		"The floor is a process that only receives, checksums and writes, or sends with sendfile.\n\n", time.Now().UTC().Format("2006-01-02"), commit(b.root), machine(), *rounds, *mib)
 	t.WriteString("| work | Apache Kafka | gregor | gregor ÷ Kafka | floor | goal | |\n|---|---:|---:|---:|---:|---|---|\n")
 	for _, r := range rows() {

@@ -17,8 +17,9 @@ import (
 type work struct {
 	name  string
 	title string
-	// once: in the first round only. The topics stay, and Apache Kafka keeps
-	// three files open for each partition: twice is more than a process may have here.
+	// once: in the first round only, because it takes minutes with Apache Kafka, or
+	// because its topics stay: Kafka keeps three files open for each partition, and
+	// twice is more than a process may have here.
 	once bool
 	run  func(b *bench, s *node.Server) (figures, error)
 }
