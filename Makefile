@@ -40,8 +40,9 @@ fuzz: ## every fuzz target for FUZZTIME (30s) each
 	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 	  done; done
 
-soak: ## the simulation over new seeds, for DURATION (10m) or SEEDS; adds a line to docs/reliability/LEDGER.md
+soak: ## the simulation over new seeds, for DURATION (10m) or SEEDS, with a line in docs/reliability/LEDGER.md; then 40,000 recoveries of a log
 	$(GO) run ./tests/soak $(if $(SEEDS),-seeds $(SEEDS)) $(if $(DURATION),-duration $(DURATION),$(if $(SEEDS),,-duration 10m))
+	$(GO) test ./storage/partlog -run TestCrash -seeds 10000 -timeout 60m
 
 clean: ## what builds and test runs left in this folder
 	rm -rf bin .cache

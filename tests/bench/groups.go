@@ -14,6 +14,9 @@ func groupWorks() []work {
 			return b.members(s, "members", 20, 10)
 		}},
 		{"members-10k", "10,000 KIP-848 members, 5,000 partitions", true, func(b *bench, s *node.Server) (figures, error) {
+			if s.Name() == "apache" && files() < 64_000 {
+				return nil, nil // three files a partition here and in topics, one a connection: it would end
+			}
 			return b.members(s, "members", 10_000, 5_000)
 		}},
 		{"classic-1k", "1,000 classic members", true, func(b *bench, s *node.Server) (figures, error) {

@@ -117,7 +117,9 @@ func reassignment(t *c) {
 	k.wants(do("--cancel", "--preserve-throttles"), `^Successfully cancelled partition reassignments for: moves-0,moves-1`)
 	k.wants(k.admin("kafka-reassign-partitions.sh", "--list"), `^No partition reassignments found\.`)
 	k.wants(k.admin("kafka-topics.sh", "--describe", "--topic", "moves"), `Partition: 0\s+Leader: 1\s+Replicas: 1\s+Isr: 1`, `Partition: 1\s+Leader: 1\s+Replicas: 1\s+Isr: 1`)
-	members := func(args ...string) string { return k.tool("kafka-cluster.sh", append([]string{"list-endpoints"}, args...)...) }
+	members := func(args ...string) string {
+		return k.tool("kafka-cluster.sh", append([]string{"list-endpoints"}, args...)...)
+	}
 	k.wants(members("--bootstrap-server", one.Addr(), "--include-fenced-brokers"), `^2 .*fenced.* broker`)
 	k.wants(k.tool("kafka-cluster.sh", "unregister", "--bootstrap-server", one.Addr(), "--id", "2"), `^Broker 2 is no longer registered\.`)
 	k.wantsNot(members("--bootstrap-server", one.Addr(), "--include-fenced-brokers"), `^2 `)
