@@ -302,15 +302,29 @@ func (j *judge) commit(n *node, s *sight, hw ids.Offset) {
 	}
 	if s.role == raft.Leader {
 		j.commitEpoch = max(j.commitEpoch, s.epoch)
-		j.majority(n, hw)
+		j.majority(n, s.set, hw)
 	}
 }
 
-// majority: a leader commits what a majority of the voters in force holds.
-func (j *judge) majority(n *node, hw ids.Offset) {
+// majority: a leader commits what a majority of the voters in force holds. Within
+// one event it may commit and then append a change of the voters (a paused leader
+// finds both requests waiting): was is the set before the event, which counts then.
+func (j *judge) majority(n *node, was raft.VoterSet, hw ids.Offset) {
+	set, _ := n.rep.Core().Voters()
+	have, enough := j.held(n, set, hw)
+	if !enough && was.Len() > 0 && !sameMembers(set, was) {
+		_, enough = j.held(n, was, hw)
+	}
+	if !enough {
+		fail("node %d commits %d, which %d of %d voters have", n.id, hw, have, set.Len())
+	}
+}
+
+// held counts the voters of a set that hold the leader's log up to hw; those that
+// are down may.
+func (j *judge) held(n *node, set raft.VoterSet, hw ids.Offset) (have int, enough bool) {
 	c := n.rep.Core()
-	set, _ := c.Voters()
-	have, unknown := 0, 0
+	unknown := 0
 	for _, v := range set.Voters() {
 		o := j.w.nodes[v.Key.ID-1]
 		s := j.seen[o.id]
@@ -321,9 +335,7 @@ func (j *judge) majority(n *node, hw ids.Offset) {
 			have++
 		}
 	}
-	if have+unknown < set.Majority() {
-		fail("node %d commits %d, which %d of %d voters have", n.id, hw, have, set.Len())
-	}
+	return have, have+unknown >= set.Majority()
 }
 
 // leader checks what only holds for leaders: check-quorum, and one voter change at a time.
