@@ -18,6 +18,9 @@ func (w *world) heal() {
 		if a.fs != nil {
 			a.fs.armed = false
 			a.disks.Set()
+			if a.fs.tripped { // in an operation whose failure nobody minded: it is down, and does not know
+				a.stop(a.fs.clone)
+			}
 		}
 		if a.rotten != nil {
 			a.stop(nil)
