@@ -8,16 +8,16 @@ import (
 // Stats are the numbers of one partition at one moment. Those of the log are
 // zero while it is not open: looking at it does not open it.
 type Stats struct {
-	TP                  ids.TopicPartition
-	Leads               bool
-	Replicas, ISR, Min  int // replicas, in-sync replicas, and the fewest that acks=all needs
-	Offline             bool
-	Opened              bool
-	Start, End          ids.Offset
-	HighWatermark       ids.Offset
-	LastStable          ids.Offset
-	Bytes               int64
-	Segments int
+	TP                 ids.TopicPartition
+	Leads              bool
+	Replicas, ISR, Min int // replicas, in-sync replicas, and the fewest that acks=all needs
+	Offline            bool
+	Opened             bool
+	Start, End         ids.Offset
+	HighWatermark      ids.Offset
+	LastStable         ids.Offset
+	Bytes              int64
+	Segments           int
 }
 
 // UnderReplicated: some replica of a partition led here is not in sync.
