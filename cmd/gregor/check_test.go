@@ -18,7 +18,7 @@ import (
 func kafkas(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if out, err := exec.Command("tar", "-xzf", "../../storage/check/testdata/kafka-folder.tar.gz", "-C", dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("tar", "-xzf", "../../storage/check/checktest/kafka-folder.tar.gz", "-C", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return dir

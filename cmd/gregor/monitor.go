@@ -77,10 +77,7 @@ func (m *monitorPort) close(ctx context.Context) {
 // sources are what this node's roles have to tell.
 func (r *running) sources(node *config.Node) []monitor.Source {
 	ignoresVoters := func() bool { return len(node.Voters) > 0 && r.controller.KRaftVersion() > 0 }
-	list := []monitor.Source{monitor.Build(version), monitor.Quorum(r.controller.QuorumMetrics), monitor.Metadata(r.controller.Metrics, ignoresVoters)}
-	if r.listeners != nil {
-		list = append(list, monitor.Controller(r.controller.Metrics, ignoresVoters))
-	}
+	list := []monitor.Source{monitor.Build(version), monitor.Quorum(r.controller.QuorumMetrics), monitor.Metadata(r.controller.Metrics, ignoresVoters, r.listeners != nil)}
 	if r.broker != nil {
 		ends := newLogEnds(r.broker.replicas, node.Advertised, r.log.Logger)
 		list = append(list, monitor.Replicas(r.broker.replicas), monitor.Groups(r.broker.groups.Stats),

@@ -1,20 +1,17 @@
 package check
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
-	"io"
 	"os"
 	"path"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/check/checktest"
 	"github.com/gregorbroker/gregor/storage/logdir"
 	"github.com/gregorbroker/gregor/storage/partlog"
 	"github.com/gregorbroker/gregor/storage/vfs"
@@ -65,7 +62,7 @@ func (d disk) flip(name string, pos int) {
 func kafkas(t testing.TB) disk {
 	t.Helper()
 	d := disk{vfs.NewMem(), t}
-	files, err := archive()
+	files, err := checktest.Kafkas()
 	d.must(err)
 	for name, b := range files {
 		d.must(d.MkdirAll(path.Dir("/d/" + name)))
@@ -73,34 +70,6 @@ func kafkas(t testing.TB) disk {
 	}
 	return d
 }
-
-// archive is its files by name.
-var archive = sync.OnceValues(func() (map[string][]byte, error) {
-	f, err := os.Open("testdata/kafka-folder.tar.gz")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, err
-	}
-	files := map[string][]byte{}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return files, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if h.Typeflag == tar.TypeReg {
-			if files[h.Name], err = io.ReadAll(r); err != nil {
-				return nil, err
-			}
-		}
-	}
-})
 
 // ours makes a data directory with one partition of several segments.
 func ours(t *testing.T) disk {

@@ -205,14 +205,22 @@ func until(ctx context.Context, what string, yes func() (bool, error)) error {
 	}
 }
 
-func (d *Dirs) place(ctx context.Context) error {
-	if err := d.create(ctx, "t", 4); err != nil {
+// made makes a topic and writes to each of its partitions, so that all lie somewhere.
+func (d *Dirs) made(ctx context.Context, topic string, partitions int32) error {
+	if err := d.create(ctx, topic, partitions); err != nil {
 		return err
 	}
-	for i := range int32(4) {
-		if err := d.begin(ctx, "t", i); err != nil {
+	for i := range partitions {
+		if err := d.begin(ctx, topic, i); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (d *Dirs) place(ctx context.Context) error {
+	if err := d.made(ctx, "t", 4); err != nil {
+		return err
 	}
 	lies, resp, err := d.lies(ctx)
 	if err != nil {
@@ -391,13 +399,8 @@ func (d *Dirs) cordon(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.create(ctx, "cordoned", 3); err != nil {
+	if err := d.made(ctx, "cordoned", 3); err != nil {
 		return err
-	}
-	for i := range int32(3) {
-		if err := d.begin(ctx, "cordoned", i); err != nil {
-			return err
-		}
 	}
 	lies, _, err := d.lies(ctx)
 	if err != nil {

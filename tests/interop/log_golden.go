@@ -24,7 +24,7 @@ func (s *suite) goldenFolder() error {
 	m.wave(true)
 	m.settle(n)
 	m.stop(n)
-	return pack(filepath.Join(s.root, "storage", "check", "testdata", "kafka-folder.tar.gz"), n.LogDir())
+	return pack(filepath.Join(s.root, "storage", "check", "checktest", "kafka-folder.tar.gz"), n.LogDir())
 }
 
 // share makes a share group that has acknowledged something.

@@ -1,20 +1,18 @@
 package dump
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"io"
 	"os"
 	"path"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/gregorbroker/gregor/controller/records"
 	"github.com/gregorbroker/gregor/protocol/batch"
+	"github.com/gregorbroker/gregor/storage/check/checktest"
 	"github.com/gregorbroker/gregor/storage/vfs"
 )
 
@@ -22,41 +20,13 @@ import (
 func kafkas(t testing.TB) *vfs.Mem {
 	t.Helper()
 	d := vfs.NewMem()
-	files, err := archive()
+	files, err := checktest.Kafkas()
 	must(t, err)
 	for name, b := range files {
 		write(t, d, "/d/"+name, b)
 	}
 	return d
 }
-
-// archive is its files by name.
-var archive = sync.OnceValues(func() (map[string][]byte, error) {
-	f, err := os.Open("../../../storage/check/testdata/kafka-folder.tar.gz")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, err
-	}
-	files := map[string][]byte{}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return files, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if h.Typeflag == tar.TypeReg {
-			if files[h.Name], err = io.ReadAll(r); err != nil {
-				return nil, err
-			}
-		}
-	}
-})
 
 func must(t testing.TB, err error) {
 	t.Helper()

@@ -16,7 +16,7 @@ func TestControllerShowsKafkasBeans(t *testing.T) {
 	no := func() bool { return false }
 	known := beans(t)
 	shown := map[string]bool{}
-	for _, s := range []Source{Controller(get, no), Metadata(get, no)} {
+	for _, s := range []Source{Metadata(get, no, true)} {
 		for _, name := range scrape(t, s) {
 			shown[name] = true
 			if !known[name] && !known[strings.TrimSuffix(name, "_count")] {
