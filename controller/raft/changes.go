@@ -246,7 +246,9 @@ func (c *Core) UpgradeKRaft(epoch ids.LeaderEpoch, level int16, validateOnly boo
 	l.upgrading = true
 	invariant.Sometimes(true, "raft: kraft.version is upgraded")
 	set := l.volatile
-	return l.appendControl(c, &Control{KRaftVersion: &level, Voters: &set}), None, ""
+	last = l.appendControl(c, &Control{KRaftVersion: &level, Voters: &set})
+	l.name(set)
+	return last, None, ""
 }
 
 // InvalidUpdateVersion is Kafka's code for a feature level that cannot be taken.

@@ -44,6 +44,8 @@ type progress struct {
 	// acked: it knows who leads.
 	acked     bool
 	lastBegin int64 // when BeginQuorumEpoch was last sent
+	// directory is what its latest fetch named, also while key has none.
+	directory ids.DirectoryID
 }
 
 type parkedFetch struct {
@@ -170,6 +172,24 @@ func (l *leader) replica(c *Core, key ReplicaKey) *progress {
 		l.replicas[key] = p
 	}
 	return p
+}
+
+// name gives static voters the directory ids of the first VotersRecord. What the
+// leader knows of a voter stays, unless the latest fetch under its node id came
+// from another disk than the one that the record names.
+func (l *leader) name(set VoterSet) {
+	for _, v := range set.Voters() {
+		nameless := ReplicaKey{ID: v.Key.ID}
+		p := l.replicas[nameless]
+		if p == nil || v.Key == nameless {
+			continue
+		}
+		delete(l.replicas, nameless)
+		if p.directory == v.Key.Directory {
+			p.key = v.Key
+			l.replicas[v.Key] = p
+		}
+	}
 }
 
 // forgetSilent keeps those who come and go from filling the memory of a long-lived leader.
@@ -439,7 +459,7 @@ func (l *leader) advance(c *Core, r FetchRequest, now int64) {
 		p.lastCaughtUp = max(p.lastCaughtUp, p.lastFetch)
 	}
 	p.leaderEnd, p.lastFetch, p.acked = c.log.End, now, true
-	p.end = r.Last.Offset
+	p.end, p.directory = r.Last.Offset, r.Replica.Directory
 	invariant.Check(p.end <= c.log.End, "replica %v is at %d, beyond the leader's end %d", p.key, p.end, c.log.End)
 	l.fetched(c, r.Replica, now)
 	l.updateHW(c, now)

@@ -170,6 +170,8 @@ func (h *harness) rare(t *testing.T, d *datadriven.TestData, n *testNode, arg fu
 		for _, v := range n.core.log.lastVoters().Voters() {
 			h.printf("%d knows voter %d at %s\n", n.id, v.Key.ID, v.Endpoints[0].Host)
 		}
+	case "replicas":
+		h.replicas(n)
 	case "ask":
 		h.ask(t, d, n, arg)
 	default:
@@ -477,6 +479,18 @@ func (h *harness) status() {
 		}
 		c := n.core
 		h.printf("%d %-11v epoch %d leader %d, log %v committed %d, voters %v\n", n.id, c.Role(), c.hard.Epoch, c.LeaderAndEpoch().Leader, c.End(), c.hw, voterIDs(c.log.lastVoters()))
+	}
+}
+
+// replicas tells what the leader knows of those who follow it.
+func (h *harness) replicas(n *testNode) {
+	voters, observers, _ := n.core.Describe(n.now)
+	for i, r := range append(voters, observers...) {
+		role := "observer"
+		if i < len(voters) {
+			role = "voter"
+		}
+		h.printf("%s %v up to %d, heard of: %v\n", role, r.Key, r.End, r.LastFetch >= 0)
 	}
 }
 
