@@ -12,9 +12,12 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gregorbroker/gregor/controller/active"
+	"github.com/gregorbroker/gregor/controller/decide"
 	"github.com/gregorbroker/gregor/controller/image"
 	"github.com/gregorbroker/gregor/controller/raft"
 	"github.com/gregorbroker/gregor/controller/raftio"
+	"github.com/gregorbroker/gregor/controller/records"
 	"github.com/gregorbroker/gregor/protocol/configs"
 	"github.com/gregorbroker/gregor/protocol/conn"
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -268,6 +271,49 @@ func TestForwardedInAnEnvelope(t *testing.T) {
 		}
 		*env = saved
 	}
+}
+
+// A request on which a decision panics, or decides on what cannot be written or
+// replayed, costs itself only: it is answered, it is counted, and the controller
+// leads on in its epoch.
+func TestABadRequestCannotEndTheController(t *testing.T) {
+	n := open(t, vfs.NewMem(), "/data", nil)
+	defer n.close()
+	n.join(1)
+	before, bad := n.c.Leader(), 0
+	for name, cmd := range map[string]active.Command{
+		"panics":           func(*decide.Env) (decide.Decision, error) { panic("bug") },
+		"runtime error":    func(e *decide.Env) (decide.Decision, error) { return decide.Decision{}, e.Charge(1) },
+		"no such version":  recordsOf(records.Versioned{Record: &records.TopicRecord{Name: "t"}, Version: 99}),
+		"no record":        recordsOf(records.Versioned{Record: (*records.TopicRecord)(nil)}),
+		"cannot be":        recordsOf(records.Versioned{Record: &records.RemoveTopicRecord{TopicID: ids.TopicID{1}}}),
+		"half of it is ok": recordsOf(records.Versioned{Record: &records.TopicRecord{Name: "half", TopicID: ids.TopicID{2}}}, records.Versioned{Record: &records.RemoveTopicRecord{TopicID: ids.TopicID{1}}}),
+	} {
+		answer := make(chan error, 1)
+		n.c.active.Do(cmd, active.Patient, func(_ kmsg.Response, err error) { answer <- err })
+		var known *decide.Error
+		if err := <-answer; !errors.As(err, &known) || known.Code != kerr.UnknownServerError.Code {
+			t.Errorf("%s: %v", name, err)
+		}
+		bad++
+		if m := n.c.Metrics(); m.Errors != uint64(bad) || !m.Active {
+			t.Errorf("%s: %d errors are counted after %d, active: %v", name, m.Errors, bad, m.Active)
+		}
+		if created := do[*kmsg.CreateTopicsResponse](n, createRequest(bad, 1, 1)); created.Topics[0].ErrorCode != 0 {
+			t.Errorf("after %s: %+v", name, created)
+		}
+	}
+	if now := n.c.Leader(); now != before {
+		t.Errorf("%v led, and now %v", before, now)
+	}
+	if got := n.c.Image().Topics.Len(); got != bad {
+		t.Errorf("%d topics, want %d", got, bad)
+	}
+}
+
+// recordsOf decides on records.
+func recordsOf(recs ...records.Versioned) active.Command {
+	return func(*decide.Env) (decide.Decision, error) { return decide.Decision{Records: recs, Atomic: true}, nil }
 }
 
 // BenchmarkCreateTopics is five requests of 100 topics of 10 partitions on a real disk.

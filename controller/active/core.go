@@ -287,22 +287,28 @@ func (c *core) refusal(err error) error {
 // decide runs a command. Commands change nothing, so that one that panics costs
 // its own request only.
 func (c *core) decide(cmd Command, now int64) (d decide.Decision, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			c.meters.errors++
-			c.log.Error("A request made the controller fail", zap.Any("panic", r), zap.Stack("stack"))
-			err = &decide.Error{Code: kerr.UnknownServerError.Code}
-		}
-	}()
+	defer c.survive(&err)
 	return cmd(c.env(now))
+}
+
+// survive, deferred, makes a panic an error of the request that brought it about.
+func (c *core) survive(err *error) {
+	if r := recover(); r != nil {
+		c.meters.errors++
+		c.log.Error("A request made the controller fail", zap.Any("panic", r), zap.Stack("stack"))
+		*err = &decide.Error{Code: kerr.UnknownServerError.Code}
+	}
 }
 
 // carryOut does what a decision says.
 func (c *core) carryOut(d *decide.Decision, now int64) error {
 	if d.KRaftVersion > 0 {
-		last, err := c.quorum.UpgradeKRaftVersion(c.epoch, d.KRaftVersion, false)
+		last, err := c.quorum.UpgradeKRaftVersion(c.epoch, d.KRaftVersion, d.ValidateOnly)
+		if errors.Is(err, raftio.ErrInvalidKRaftVersion) {
+			return decide.UpdateFailed(err.Error())
+		}
 		if err != nil {
-			return &decide.Error{Code: kerr.InvalidUpdateVersion.Code, Message: err.Error()}
+			return err
 		}
 		c.end = max(c.end, last+1)
 	}
@@ -335,15 +341,9 @@ func (c *core) append(d *decide.Decision, now int64) error {
 
 // appendBatch appends as many records as fit and returns how many.
 func (c *core) appendBatch(recs []records.Versioned, all bool, now int64) (int, error) {
-	encoded := encode(recs, all)
-	recs = recs[:len(encoded)]
-	delta := image.NewDelta(c.pending)
-	for _, r := range recs {
-		if err := delta.Replay(r.Record); err != nil {
-			c.meters.errors++
-			c.log.Error("The controller decided on records that contradict the metadata; nothing was appended", zap.Error(err))
-			return 0, &decide.Error{Code: kerr.UnknownServerError.Code}
-		}
+	encoded, delta, err := c.prepare(recs, all)
+	if err != nil {
+		return 0, err
 	}
 	wall := c.wall()
 	last, err := c.quorum.Append(c.epoch, encoded, wall)
@@ -357,7 +357,22 @@ func (c *core) appendBatch(recs []records.Versioned, all bool, now int64) (int, 
 	}
 	c.queue = append(c.queue, appended{last: last, delta: delta, image: c.pending})
 	c.end, c.lastAppend = last+1, now
-	return len(recs), nil
+	return len(encoded), nil
+}
+
+// prepare frames a batch of records and works out what they do. It changes
+// nothing either.
+func (c *core) prepare(recs []records.Versioned, all bool) (encoded [][]byte, delta *image.Delta, err error) {
+	defer c.survive(&err)
+	encoded, delta = encode(recs, all), image.NewDelta(c.pending)
+	for _, r := range recs[:len(encoded)] {
+		if err := delta.Replay(r.Record); err != nil {
+			c.meters.errors++
+			c.log.Error("The controller decided on records that contradict the metadata; nothing was appended", zap.Error(err))
+			return nil, nil, &decide.Error{Code: kerr.UnknownServerError.Code}
+		}
+	}
+	return encoded, delta, nil
 }
 
 // encode frames records into one buffer, all of them or as many as make a batch.

@@ -278,6 +278,12 @@ func (s *stage) ask(d *datadriven.TestData, arg func(string, int64) int64) {
 		s.timely(func(e *decide.Env) (decide.Decision, error) { return decide.CreateTopics(e, req) }, until, s.reply("create "+t.Topic), s.now)
 	case "panic":
 		s.request(func(*decide.Env) (decide.Decision, error) { panic("bug") }, s.reply("panic"), s.now)
+	case "nonsense": // a record in a version that it does not have
+		s.request(func(*decide.Env) (decide.Decision, error) {
+			return decide.Decision{Records: []records.Versioned{{Record: &records.TopicRecord{}, Version: 99}}}, nil
+		}, s.reply("nonsense"), s.now)
+	case "errors":
+		s.printf("MetadataErrorCount %d", s.meters.errors)
 	case "contradict":
 		s.request(func(*decide.Env) (decide.Decision, error) {
 			return decide.Decision{Records: []records.Versioned{{Record: &records.RemoveTopicRecord{}}}}, nil

@@ -12,6 +12,7 @@ import (
 	"github.com/gregorbroker/gregor/protocol/apikey"
 	"github.com/gregorbroker/gregor/protocol/frame"
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -25,6 +26,14 @@ func (e *elsewhere) Do(_ active.Command, _ time.Duration, reply active.Reply) {
 func (*elsewhere) Image() *image.Image        { return image.Empty() }
 func (*elsewhere) Leader() ids.LeaderAndEpoch { return ids.LeaderAndEpoch{Leader: 2} }
 func (*elsewhere) PeerSeen()                  {}
+
+// broken is an active controller that fails on every request.
+type broken struct{ elsewhere }
+
+func (b *broken) Do(_ active.Command, _ time.Duration, reply active.Reply) {
+	b.asked++
+	reply(nil, &decide.Error{Code: kerr.UnknownServerError.Code, Message: "runtime error: index out of range"})
+}
 
 type quiet struct{}
 
@@ -98,6 +107,34 @@ func TestNotTheController(t *testing.T) {
 	}
 	if changing < 30 {
 		t.Errorf("only %d keys and versions reached the active controller", changing)
+	}
+}
+
+// TestFailureIsTold: a request that the controller fails on is answered in every
+// key and version, to forwarders too, and the answer does not tell of its inside.
+func TestFailureIsTold(t *testing.T) {
+	a := &broken{}
+	s, err := New(Parts{Node: decide.Node{ID: 1, ClusterID: "c"}, Active: a, Quorum: quiet{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range apikey.All() {
+		if !e.Served(apikey.Controller) || e.Key == apikey.DescribeConfigs {
+			continue
+		}
+		for v := e.Min; v <= e.MaxStable; v++ {
+			for _, forwarded := range []bool{false, true} {
+				a.asked = 0
+				resp, refused := ask(t, s, e.Key, v, forwarded)
+				if a.asked == 0 {
+					continue
+				}
+				text, err := json.Marshal(resp)
+				if err != nil || refused != nil || !strings.Contains(string(text), `"ErrorCode":-1`) || strings.Contains(string(text), "runtime error") {
+					t.Errorf("%v version %d: %s", e.Key, v, text)
+				}
+			}
+		}
 	}
 }
 

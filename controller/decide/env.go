@@ -63,8 +63,10 @@ type Decision struct {
 	Reply   kmsg.Response
 	// Touch is the effect on Live, nil for none.
 	Touch *Touch
-	// KRaftVersion asks the quorum itself to move to that level; 0 for not at all.
+	// KRaftVersion asks the quorum itself to move to that level, or with ValidateOnly
+	// whether it could; 0 for not at all.
 	KRaftVersion int16
+	ValidateOnly bool
 }
 
 func (d *Decision) add(rec records.Record, version int16) {

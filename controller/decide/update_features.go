@@ -34,9 +34,8 @@ func UpdateFeatures(e *Env, req *kmsg.UpdateFeaturesRequest) (Decision, error) {
 	var features Decision
 	for _, u := range updates {
 		if err := e.updateFeature(&features, u, req.Version, proposed); err != nil {
-			resp.ErrorCode = err.Code
-			text := "The update failed for all features since the following feature had an error: " + err.Message
-			resp.ErrorMessage = &text
+			failed := UpdateFailed(err.Message)
+			resp.ErrorCode, resp.ErrorMessage = failed.Code, failed.message()
 			return d, nil
 		}
 	}
@@ -48,6 +47,7 @@ func UpdateFeatures(e *Env, req *kmsg.UpdateFeaturesRequest) (Decision, error) {
 			resp.Results = append(resp.Results, r)
 		}
 	}
+	d.KRaftVersion, d.ValidateOnly = features.KRaftVersion, req.ValidateOnly
 	if req.ValidateOnly {
 		return d, nil
 	}
@@ -57,8 +57,12 @@ func UpdateFeatures(e *Env, req *kmsg.UpdateFeaturesRequest) (Decision, error) {
 		e.pinMinISR(&d)
 	}
 	d.Records = append(d.Records, features.Records...)
-	d.KRaftVersion = features.KRaftVersion
 	return d, nil
+}
+
+// UpdateFailed is the answer when one feature, maybe of several, cannot be changed.
+func UpdateFailed(why string) *Error {
+	return fail(kerr.InvalidUpdateVersion, "The update failed for all features since the following feature had an error: %s", why)
 }
 
 // lastOfEach keeps the last element of each name, at the place of the first.
