@@ -122,6 +122,54 @@ func TestWayUpNeedsNoTimer(t *testing.T) {
 	})
 }
 
+// A cluster's metadata version goes up while the broker runs: once directories
+// are known of, the registration is told of them, once and in the same epoch.
+func TestRegistrationIsAmended(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		registrations, refuse := 0, true
+		c := &controller{register: func(r *kmsg.BrokerRegistrationRequest) (int64, error) {
+			if registrations++; registrations == 2 && refuse {
+				return 0, kerr.NotController
+			}
+			return 7, nil
+		}}
+		m := start(t, c)
+		m.ReadyToUnfence()
+		<-m.Registered()
+		img := imageAt(t, 7, true, false)
+		step := func(recs ...records.Record) {
+			d := image.NewDelta(img)
+			for _, r := range recs {
+				if err := d.Replay(r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			img = d.Apply(image.Provenance{Last: ids.OffsetAndEpoch{Offset: img.Provenance.Last.Offset + 1}})
+			m.Publish(d, img)
+			synctest.Wait()
+		}
+		step(&records.FeatureLevelRecord{Name: image.MetadataVersionFeature, FeatureLevel: 16})
+		if registrations != 1 {
+			t.Errorf("%d registrations below 3.7-IV2", registrations)
+		}
+		step(&records.FeatureLevelRecord{Name: image.MetadataVersionFeature, FeatureLevel: 17})
+		if registrations != 2 {
+			t.Errorf("%d registrations, want the refused one", registrations)
+		}
+		time.Sleep(2 * time.Second) // a heartbeat later
+		synctest.Wait()
+		step()
+		if registrations != 3 || len(c.last.LogDirs) != 2 || c.last.IncarnationID != me {
+			t.Errorf("%d registrations, the last %+v", registrations, c.last)
+		}
+		step(&records.RegisterBrokerRecord{BrokerID: 1, BrokerEpoch: 7, IncarnationID: me, LogDirs: []ids.DirectoryID{{5}, {9}}})
+		step(&records.FeatureLevelRecord{Name: image.MetadataVersionFeature, FeatureLevel: 18})
+		if registrations != 3 || m.State() != Running || m.Epoch() != 7 {
+			t.Errorf("%d registrations, state %v, epoch %d", registrations, m.State(), m.Epoch())
+		}
+	})
+}
+
 func TestNotReadyStaysFenced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &controller{}

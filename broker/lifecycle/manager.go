@@ -97,6 +97,7 @@ type mailbox struct {
 	cordoned []ids.DirectoryID
 	news     bool // cordoned has changed since the last heartbeat
 	cordons  bool // the metadata version knows of cordoned directories
+	outdated bool // … and of directories, of which the registration in the image has none
 	// interrupt breaks the request on its way when stopping is set, so that a
 	// controller that is gone does not hold a shutdown up.
 	interrupt context.CancelFunc
@@ -148,7 +149,9 @@ func (m *Manager) Publish(_ *image.Delta, img *image.Image) {
 	m.mail.offset = int64(img.Provenance.Last.Offset)
 	m.mail.imaged = b != nil && b.Incarnation == m.o.Incarnation
 	m.mail.fenced = !m.mail.imaged || b.Fenced
-	m.mail.cordons = img.Features.MetadataVersion().SupportsCordonedDirs()
+	mv := img.Features.MetadataVersion()
+	m.mail.cordons = mv.SupportsCordonedDirs()
+	m.mail.outdated = m.mail.imaged && mv.SupportsDirectories() && len(b.Directories) == 0
 	m.mu.Unlock()
 	m.poke()
 }

@@ -32,6 +32,7 @@ func (m *Manager) run() {
 		if now {
 			next = l.beat()
 		}
+		l.amend()
 		if l.gone || m.ctx.Err() != nil {
 			return
 		}
@@ -150,6 +151,23 @@ type loop struct {
 	leaving  bool // a heartbeat has asked to stop
 	answered bool // … and was answered
 	gone     bool // the controller lets the broker go
+	amended  bool // the controller has the directories that the image lacks
+}
+
+// amend registers again, in the epoch there is, when the metadata version has come
+// to know of log directories since the registration was recorded (KIP-858): until
+// then the controller could not tell whose replicas a failed directory takes along.
+func (l *loop) amend() {
+	mail := l.read()
+	if !mail.outdated || l.amended || mail.stopping {
+		l.amended = l.amended && mail.outdated
+		return
+	}
+	_, err := l.tryRegister(l.ctx)
+	l.amended = err == nil
+	if err != nil && l.ctx.Err() == nil {
+		l.o.Logger.Warn("the controller did not take the log directories into the registration; it is told again later", zap.Error(err))
+	}
 }
 
 // look reads the mailbox and moves the state. It says whether to send a
