@@ -43,7 +43,13 @@ func (w *world) sicken() {
 	ill := ills[w.rnd.IntN(len(ills))]
 	ill.Times, ill.Skip = 1, w.rnd.IntN(4)
 	w.tell("n%d: a disk that will fail: %v %s %v", n.id, ill.Op, ill.Name, ill.Err)
-	n.sick = true
+	n.sick, n.ill = true, DiskError
+	switch {
+	case ill.Err == syscall.ENOSPC:
+		n.ill = DiskFull
+	case ill.Op == vfs.OpSync:
+		n.ill = FailedSync
+	}
 	n.disks.Set(ill)
 }
 
@@ -52,11 +58,14 @@ func (w *world) sicken() {
 func (n *node) ailing(err error) bool {
 	switch {
 	case n.sick && (errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENOSPC)):
-		invariant.Sometimes(true, "sim: a disk fails")
+		n.w.hit(n.ill)
 		invariant.Sometimes(n.rep.Core().Role() == raft.Leader, "sim: the disk of a leader fails")
 		n.w.tell("n%d ends: %v", n.id, err)
 		n.stop(nil)
 		n.w.rebootLater(n)
+		if n.w.chance(0.3) { // switched off and on again, as is the custom
+			n.w.powerOff(n)
+		}
 	case n.rotten != nil && (errors.Is(err, raftio.ErrDamaged) || errors.Is(err, segment.ErrCorrupt)):
 		invariant.Sometimes(true, "sim: a process finds that its log rots")
 		n.w.tell("n%d ends: %v", n.id, err)
@@ -103,6 +112,7 @@ func (w *world) rot() {
 	n.put(d, d.is)
 	n.rotten = &d
 	w.tell("n%d: %s rots at byte %d", n.id, d.name, d.pos)
+	w.hit(Rot)
 	if w.chance(0.5) {
 		n.stop(nil)
 		w.rebootLater(n)
@@ -200,9 +210,12 @@ func (n *node) firstIn(name string) (first ids.Offset) {
 
 // jump sets a node's wall clock, on which nothing of the quorum may depend.
 func (w *world) jump() {
-	n := w.anyone()
-	n.jump = w.between(-3_600_000, 3_600_000)
-	w.tell("n%d: the clock jumps to %+d", n.id, n.jump)
+	n, to := w.anyone(), w.between(-3_600_000, 3_600_000)
+	w.tell("n%d: the clock jumps to %+d", n.id, to)
+	w.hit(ClockJump)
+	if !w.cfg.SteadyClocks {
+		n.jump = to
+	}
 }
 
 // move gives a node another address at its next start, once a run.
@@ -213,6 +226,7 @@ func (w *world) move() {
 	}
 	w.moved, n.moves = true, 1
 	w.tell("n%d moves", n.id)
+	w.hit(Address)
 	n.stop(nil)
 	w.rebootLater(n)
 }
@@ -227,6 +241,7 @@ func (w *world) upgrade() {
 			return n.rep.Do(func(c *raft.Core) {
 				_, code, why := c.UpgradeKRaft(c.HardState().Epoch, 1, false)
 				w.tell("n%d is asked for kraft.version 1: error %d %s", n.id, code, why)
+				w.hit(Upgrade)
 			}, now)
 		})
 	}

@@ -22,7 +22,7 @@ func (w *world) every(low, high int64, do func()) {
 	})
 }
 
-func (w *world) faults() []fault {
+func (w *world) schedule() []fault {
 	var out []fault
 	add := func(on bool, low, high int64, do func()) {
 		if on {
@@ -33,14 +33,12 @@ func (w *world) faults() []fault {
 	add(p.kills, 300, 3000, w.kill)
 	add(p.cuts, 300, 3000, w.cut)
 	add(p.midWrites, 200, 2000, w.armCut)
-	add(p.pauses, 500, 3000, func() {
-		n := w.anyone()
-		ms := w.between(50, 3000)
-		w.tell("n%d pauses for %d", n.id, ms)
-		n.pause(ms)
-	})
-	add(p.partitions, 500, 2500, w.partition)
-	add(p.oneWay, 500, 2500, w.blockOne)
+	add(p.pauses, 500, 3000, w.suspend)
+	add(p.partitions, 500, 2500, w.halves)
+	add(p.isolations, 500, 2500, w.isolate)
+	add(p.oneWays, 500, 2500, w.oneWay)
+	add(p.rings, 500, 4000, w.ring)
+	add(p.swizzles, 500, 5000, w.swizzle)
 	add(p.snapshots, 300, 2000, w.snapshot)
 	add(p.changes, 200, 1500, w.change)
 	add(p.wipes, 2000, 10_000, w.wipe)
@@ -73,29 +71,35 @@ func (w *world) rebootLater(n *node) { w.after(w.between(1, 2500), n.boot) }
 func (w *world) kill() {
 	if n := w.victim(); n.up() {
 		w.tell("n%d is killed", n.id)
+		w.hit(Kill)
 		n.stop(nil)
 		w.rebootLater(n)
 	}
 }
 
-// cut takes the power: what was not synced survives by chance.
+// cut takes the power: what was not synced survives by chance. A process may have been
+// killed before, and what it wrote still be in the page cache.
 func (w *world) cut() {
 	n := w.victim()
-	if !n.up() {
-		return
-	}
-	w.tell("n%d loses power", n.id)
-	n.stop(n.disk.CrashClone(w.plan.survive, w.rnd))
+	w.powerOff(n)
 	n.off = w.chance(0.5)
-	w.rebootLater(n)
 	if w.chance(0.2) { // and with it the whole room
 		for _, o := range w.nodes {
-			if o.up() {
-				o.stop(o.disk.CrashClone(w.plan.survive, w.rnd))
-				w.rebootLater(o)
-			}
+			w.powerOff(o)
 		}
 	}
+}
+
+func (w *world) powerOff(n *node) {
+	w.tell("n%d loses power", n.id)
+	w.hit(PowerCut)
+	disk := n.disk.CrashClone(w.plan.survive, w.rnd)
+	if !n.up() {
+		n.disk = disk
+		return
+	}
+	n.stop(disk)
+	w.rebootLater(n)
 }
 
 // armCut takes the power in the middle of one of the next writes.
@@ -112,55 +116,18 @@ func (w *world) armCut() {
 	}
 }
 
-// partition cuts the nodes into two groups for a while, or one node off.
-func (w *world) partition() {
-	var cut []*link
-	in := make([]bool, len(w.nodes))
-	for i := range in {
-		in[i] = w.chance(0.5)
+// suspend stops a process, for longer than any timeout at times.
+func (w *world) suspend() {
+	n, ms, kind := w.anyone(), w.between(50, 3000), Pause
+	if w.chance(0.1) {
+		ms, kind = w.between(3000, 8000), LongPause
 	}
-	for i, a := range w.nodes {
-		for j, b := range w.nodes {
-			if i != j && in[i] != in[j] {
-				cut = append(cut, w.link(a, b))
-			}
-		}
-	}
-	w.tell("partition %v", in)
-	w.blockFor(cut)
-}
-
-// blockOne lets messages pass in one direction only.
-func (w *world) blockOne() {
-	a, b := w.victim(), w.anyone()
-	if a == b {
+	if !n.up() {
 		return
 	}
-	cut := []*link{w.link(a, b)}
-	if w.chance(0.5) { // nobody hears a, but a hears everybody; or the reverse
-		for _, o := range w.nodes {
-			if o != a {
-				cut = append(cut, w.link(a, o))
-			}
-		}
-	}
-	w.tell("block %d links from n%d", len(cut), a.id)
-	w.blockFor(cut)
-}
-
-func (w *world) blockFor(cut []*link) {
-	for _, l := range cut {
-		w.block(l, true)
-	}
-	breaks := w.chance(0.5)
-	w.after(w.between(100, 3000), func() {
-		for _, l := range cut {
-			if breaks {
-				w.reset(l.from, l.to)
-			}
-			w.block(l, false)
-		}
-	})
+	w.tell("n%d pauses for %d", n.id, ms)
+	w.hit(kind)
+	n.pause(ms)
 }
 
 // snapshot lets a node write one of what it applied.
@@ -180,6 +147,7 @@ func (w *world) snapshot() {
 		}, now)
 		if err == nil {
 			w.tell("n%d wrote a snapshot at %d", n.id, n.rep.Core().Start())
+			w.hit(Snapshot)
 		}
 		if n.fs.tripped {
 			return errPower
@@ -206,6 +174,7 @@ func (w *world) change() {
 		body = raft.AddVoterRequest{Voter: o.key(), Endpoints: o.endpoint(), AckWhenCommitted: w.chance(0.5), Timeout: 400}
 	}
 	w.tell("n%d is asked for %T of n%d", n.id, body, o.id)
+	w.hit(VoterChange)
 	n.ask(body, caller{})
 }
 
@@ -222,6 +191,7 @@ func (w *world) wipe() {
 	}
 	w.wiped = true
 	w.tell("n%d loses its disk", n.id)
+	w.hit(LostDisk)
 	n.stop(emptyDisk())
 	n.dir, n.rotten = ids.DirectoryID{0: byte(n.id), 15: 2}, nil
 	w.rebootLater(n)

@@ -11,8 +11,8 @@ func (w *world) heal() {
 	for _, a := range w.nodes {
 		for _, b := range w.nodes {
 			if a != b {
-				w.link(a, b).slow = 0
-				w.block(w.link(a, b), false)
+				w.link(a, b).blocked = 0
+				w.unblock(w.link(a, b))
 			}
 		}
 		if a.fs != nil {
@@ -27,7 +27,7 @@ func (w *world) heal() {
 			a.cure()
 		}
 	}
-	w.plan.resets, w.plan.stall, w.plan.delay = 0, 0, min(w.plan.delay, 10)
+	w.plan.resets, w.plan.stall, w.plan.late, w.plan.delay = 0, 0, 0, min(w.plan.delay, 5)
 	for _, n := range w.nodes {
 		n.boot()
 	}

@@ -17,6 +17,12 @@ type judge struct {
 	// told is the highest epoch a disk's owner told anybody, up to the event before;
 	// the messages of one turn may leave in any order.
 	told, telling map[raft.ReplicaKey]ids.LeaderEpoch
+	// durable is how far a disk was known to its node to hold what is committed, before
+	// the last event.
+	durable map[raft.ReplicaKey]ids.Offset
+	// promised is where the log ended that a disk's owner told the leader of in its last fetch, by
+	// which it acknowledged it, until a leader's answer lets it truncate.
+	promised map[raft.ReplicaKey]ids.Offset
 	// epochs that exist.
 	topEpoch ids.LeaderEpoch
 	// batches: log matching says that offset and epoch decide the batch and all before it.
@@ -59,7 +65,7 @@ type sight struct {
 func newJudge(w *world) *judge {
 	return &judge{
 		w: w, leaders: map[ids.LeaderEpoch]leadership{}, votes: map[ballot]raft.ReplicaKey{}, told: map[raft.ReplicaKey]ids.LeaderEpoch{}, telling: map[raft.ReplicaKey]ids.LeaderEpoch{},
-		batches: map[ids.OffsetAndEpoch]raftio.BatchRef{}, before: map[ids.OffsetAndEpoch]ids.LeaderEpoch{},
+		durable: map[raft.ReplicaKey]ids.Offset{}, promised: map[raft.ReplicaKey]ids.Offset{}, batches: map[ids.OffsetAndEpoch]raftio.BatchRef{}, before: map[ids.OffsetAndEpoch]ids.LeaderEpoch{},
 		committed: map[ids.Offset]raftio.BatchRef{}, values: map[ids.Offset]string{}, seen: map[ids.NodeID]*sight{},
 	}
 }
@@ -68,6 +74,9 @@ func (j *judge) booted(n *node) {
 	j.seen[n.id] = &sight{role: raft.Unattached, epoch: -1, hw: ids.NoOffset, fetched: map[ids.NodeID]int64{}}
 	if e := n.rep.Core().HardState().Epoch; e < j.told[n.key()] {
 		fail("epoch forgotten: node %d told of epoch %d and starts in %d", n.id, j.told[n.key()], e)
+	}
+	if end, had := n.rep.Core().End().Offset, max(j.durable[n.key()], j.promised[n.key()]); end < had {
+		fail("records forgotten: node %d had all below %d on disk, and starts with %d", n.id, had, end)
 	}
 }
 
@@ -87,6 +96,8 @@ func (j *judge) sent(n *node, m *raft.Message) {
 		if !b.PreVote {
 			j.vote(key, b.Epoch, b.Candidate)
 		}
+	case raft.FetchRequest:
+		j.promised[key] = b.Last.Offset
 	case raft.VoteReply:
 		if b.Granted {
 			j.granted(n, m.Call, b.Epoch)
@@ -110,6 +121,18 @@ func epochOf(b raft.Body) (ids.LeaderEpoch, bool) {
 		return b.Epoch, true
 	}
 	return 0, false
+}
+
+// answered notes what may make a node truncate its log.
+func (j *judge) answered(n *node, b raft.Body) {
+	switch r := b.(type) {
+	case raft.FetchReply:
+		if r.Diverging != nil {
+			delete(j.promised, n.key())
+		}
+	case raft.SnapshotReply:
+		delete(j.promised, n.key())
+	}
 }
 
 // heard notes what a node is asked, to know what its answers mean.
@@ -199,6 +222,7 @@ func (j *judge) node(n *node) {
 		j.commit(n, s, hw)
 		s.hw = hw
 	}
+	j.durable[n.key()] = max(j.durable[n.key()], c.Durable())
 	if start := c.Start(); start > 0 && (len(c.Snapshots()) == 0 || c.Snapshots()[0].Offset != start) {
 		fail("node %d: the log starts at %d without a snapshot there: %v", n.id, start, c.Snapshots())
 	}

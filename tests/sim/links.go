@@ -6,7 +6,6 @@ import (
 
 	"github.com/gregorbroker/gregor/controller/raft"
 	"github.com/gregorbroker/gregor/protocol/ids"
-	"github.com/gregorbroker/gregor/protocol/invariant"
 )
 
 type linkKey struct{ from, to ids.NodeID }
@@ -18,9 +17,9 @@ type link struct {
 	from, to *node
 	gen      int   // connections so far; a reply of an older one is lost
 	last     int64 // arrival of the last message
-	blocked  bool
+	blocked  int   // by how many partitions
+	why      Fault // the latest of them
 	held     []func()
-	slow     int64 // ms added to every message
 	open     []openCall
 }
 
@@ -54,26 +53,41 @@ func (w *world) carry(l *link, f func()) {
 		case stray && l.to.life == life && !w.healed:
 			// The receiver had it in its buffers when the connection broke, and handles it
 			// behind what the sender, who took it for lost, sent again.
-			invariant.Sometimes(true, "sim: a message arrives after its connection broke")
+			w.hit(Stray)
 			f()
 		}
 	}
-	if l.blocked {
-		l.held = append(l.held, deliver)
+	if w.chance(w.plan.late) {
+		w.keepBack(l, life, f)
 		return
 	}
-	delay := w.between(0, w.plan.delay)
+	delay := int64(w.rnd.ExpFloat64()*w.plan.delay + 0.5)
 	if w.chance(w.plan.stall) {
+		w.hit(Stall)
 		delay += w.between(0, 1500)
 	}
-	at := max(l.last, w.now+delay+l.slow)
-	l.last = at
-	w.after(at-w.now, func() {
-		if l.blocked {
-			l.held = append(l.held, deliver)
+	l.last = max(l.last, w.now+delay)
+	w.after(l.last-w.now, func() {
+		if l.blocked > 0 {
+			w.hit(l.why)
+		}
+		if l.blocked > 0 || len(l.held) > 0 {
+			l.held = append(l.held, deliver) // behind what came before it
 			return
 		}
 		deliver()
+	})
+}
+
+// keepBack breaks the connection under a message that the receiver has already, in a queue that
+// stands still: it handles it when all about it has changed.
+func (w *world) keepBack(l *link, life int, f func()) {
+	w.reset(l.from, l.to)
+	w.after(w.between(100, 5000), func() {
+		if l.to.life == life && !w.healed {
+			w.hit(Late)
+			f()
+		}
 	})
 }
 
@@ -98,21 +112,36 @@ func (w *world) breakLinks(n *node) {
 	}
 }
 
-func (w *world) block(l *link, blocked bool) {
-	l.blocked = blocked
-	if blocked {
+func (w *world) block(l *link, why Fault) {
+	l.blocked++
+	l.why = why
+}
+
+// unblock ends one partition; the link is free when all have ended.
+func (w *world) unblock(l *link) {
+	if l.blocked = max(0, l.blocked-1); l.blocked > 0 {
 		return
 	}
-	held := l.held
-	l.held, l.last = nil, w.now
-	for _, f := range held {
-		w.carry(l, f)
+	w.drain(l)
+}
+
+// drain delivers what was held, an event each and in order.
+func (w *world) drain(l *link) {
+	if l.blocked > 0 || len(l.held) == 0 {
+		return
 	}
+	f := l.held[0]
+	l.held = l.held[1:]
+	f()
+	w.after(0, func() { w.drain(l) })
 }
 
 // send is the outbox of a replica.
 func (n *node) send(m raft.Message) {
 	w := n.w
+	if n.fs.tripped {
+		return // the power went in the middle of this turn
+	}
 	w.judge.sent(n, &m)
 	if w.cfg.Log != nil && w.cfg.Messages {
 		w.cfg.Log(fmt.Sprintf("%6d      n%d sends %T %+v", w.now, n.id, m.Body, m))
@@ -142,6 +171,7 @@ func (c caller) answer(b raft.Body) {
 	c.link.close(c.call)
 	if c.from.life == c.life && c.from.up() {
 		c.from.run("reply", func(now int64) error {
+			c.from.w.judge.answered(c.from, b)
 			return c.from.rep.Step(raft.Message{Call: c.call, From: c.as, Body: b}, now)
 		})
 	}
@@ -169,10 +199,12 @@ func (n *node) request(m raft.Message) {
 	switch {
 	case !to.up():
 		if !to.off {
+			w.hit(RefusedConnection)
 			lost(true)
 		}
 		return
 	case w.chance(w.plan.resets):
+		w.hit(BrokenConnection)
 		lost(false)
 		w.reset(n, to)
 		return

@@ -9,7 +9,6 @@ import (
 	"github.com/gregorbroker/gregor/controller/raft"
 	"github.com/gregorbroker/gregor/controller/raftio"
 	"github.com/gregorbroker/gregor/protocol/ids"
-	"github.com/gregorbroker/gregor/protocol/invariant"
 	"github.com/gregorbroker/gregor/storage/vfs"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -27,6 +26,7 @@ type node struct {
 	// disks lets operations on the disk fail; sick: one will, or has in this life.
 	disks  *vfs.Faulty
 	sick   bool
+	ill    Fault // how it is counted when it shows
 	rotten *decay
 	rep    *raftio.Replica // nil while the process is down
 	// life counts starts; what was meant for an earlier life is dropped.
@@ -68,6 +68,17 @@ const movedBy = 100
 // local is the node's own clock.
 func (n *node) local() int64 { return int64(float64(n.w.now-n.born) * n.drift) }
 
+// drifts counts a life by a clock that is wrong.
+func (n *node) drifts() {
+	switch {
+	case n.drift == 1:
+	case n.w.plan.drift > 0.01:
+		n.w.hit(LargeDrift)
+	default:
+		n.w.hit(SmallDrift)
+	}
+}
+
 func (n *node) up() bool { return n.rep != nil }
 
 // boot starts the process on its disk.
@@ -96,6 +107,7 @@ func (n *node) boot() {
 	}
 	n.rep = rep
 	n.w.tell("n%d boots: end %v", n.id, rep.Core().End())
+	n.drifts()
 	n.w.judge.booted(n)
 	n.run("start", func(now int64) error { return rep.Tick(now) })
 }
@@ -109,16 +121,17 @@ func (n *node) run(what string, f func(now int64) error) {
 		n.waiting = append(n.waiting, func() { n.run(what, f) })
 		return
 	}
-	if err := f(n.local()); err != nil {
-		if n.ailing(err) {
-			return
-		}
-		if !n.fs.tripped {
+	err := f(n.local())
+	switch {
+	case n.fs.tripped: // also where nobody minded that the operation failed
+		n.w.tell("n%d loses power while it writes", n.id)
+		n.w.hit(MidWriteCut)
+		n.stop(n.fs.clone)
+		return
+	case err != nil:
+		if !n.ailing(err) {
 			fail("node %d: %s: %v", n.id, what, err)
 		}
-		n.w.tell("n%d loses power while it writes", n.id)
-		invariant.Sometimes(true, "sim: the power goes in the middle of a write")
-		n.stop(n.fs.clone)
 		return
 	}
 	n.w.judge.moved(n)

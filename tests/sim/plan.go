@@ -17,14 +17,16 @@ type plan struct {
 	config            raftio.Config
 	faultsUntil       int64
 
-	delay         int64   // ms, upper bound of an ordinary message
-	stall, resets float64 // chances a message
-	appendEvery   int64
-	survive       float64 // chance of an unsynced block in a power cut
-	strays        float64 // chance that a message was received already when its connection broke
+	delay               float64 // ms, mean of an exponential distribution
+	stall, resets, late float64 // chances a message
+	appendEvery         int64
+	survive             float64 // chance of an unsynced block in a power cut
+	strays              float64 // chance that a message was received already when its connection broke
+	drift               float64 // by how much of its speed a clock may be wrong
 
-	sickDisks, rots, jumps, moves, upgrades                                               bool
-	kills, cuts, midWrites, pauses, partitions, oneWay, drifts, snapshots, changes, wipes bool
+	sickDisks, rots, jumps, moves, upgrades                   bool
+	kills, cuts, midWrites, pauses, snapshots, changes, wipes bool
+	partitions, isolations, oneWays, rings, swizzles          bool
 }
 
 // draw decides the run. Each kind of fault is on in some seeds only, so that rare
@@ -33,14 +35,21 @@ func (w *world) draw() {
 	on := func(p float64) bool { return w.chance(p) }
 	p := plan{
 		voters: int(w.between(1, 5)), observers: int(w.between(0, 2)), faultsUntil: w.between(4_000, 14_000),
-		delay: []int64{1, 3, 10, 40}[w.rnd.IntN(4)], appendEvery: w.between(10, 250), survive: []float64{0, 0.5, 1}[w.rnd.IntN(3)],
-		kills: on(0.5), cuts: on(0.5), midWrites: on(0.4), pauses: on(0.3), partitions: on(0.4), oneWay: on(0.4), drifts: on(0.3), snapshots: on(0.4),
+		delay: []float64{0.2, 1, 5, 20}[w.rnd.IntN(4)], appendEvery: w.between(10, 250), survive: []float64{0, 0.5, 1}[w.rnd.IntN(3)],
+		kills: on(0.5), cuts: on(0.5), midWrites: on(0.4), pauses: on(0.3), snapshots: on(0.4),
+		partitions: on(0.3), isolations: on(0.2), oneWays: on(0.4), rings: on(0.2), swizzles: on(0.2),
 	}
 	if on(0.2) {
 		p.observers = int(w.between(3, 5))
 	}
 	if on(0.5) {
-		p.resets = 0.02
+		p.resets = []float64{0.005, 0.02, 0.05}[w.rnd.IntN(3)]
+	}
+	if on(0.3) {
+		p.late = 0.01
+	}
+	if on(0.4) {
+		p.drift = []float64{0.01, 0.01, 0.01, 0.05}[w.rnd.IntN(4)]
 	}
 	if on(0.4) {
 		p.strays = 0.3
@@ -92,8 +101,8 @@ func (w *world) bootstrap() []string {
 func (w *world) build() {
 	for i := 1; i <= w.plan.voters+w.plan.observers; i++ {
 		n := &node{w: w, id: ids.NodeID(i), dir: ids.DirectoryID{0: byte(i), 15: 1}, disk: vfs.NewMem(), drift: 1}
-		if w.plan.drifts {
-			n.drift = 0.95 + w.rnd.Float64()*0.1
+		if w.plan.drift > 0 {
+			n.drift += w.plan.drift * (2*w.rnd.Float64() - 1)
 		}
 		w.nodes = append(w.nodes, n)
 	}
@@ -102,7 +111,7 @@ func (w *world) build() {
 		w.after(w.between(0, 300), n.boot)
 	}
 	w.after(w.plan.appendEvery, w.client)
-	for _, f := range w.faults() {
+	for _, f := range w.schedule() {
 		w.every(f.low, f.high, f.do)
 	}
 }

@@ -12,9 +12,10 @@
 // everything is healed but for a random minority, which stays dead: a leader must be found, a record
 // be committed, and all nodes alive must agree.
 //
-// What falls on 1 to 5 voters and 0 to 5 observers: messages delayed, stalled, lost with
-// their connection, handled after it broke and sent twice; partitions, also in one direction;
-// kill, power cut with unsynced loss, also in the middle of a write; a
+// What falls on 1 to 5 voters and 0 to 5 observers (kinds.go counts it): messages delayed,
+// stalled, lost with their connection, handled after it broke, at once or much later, and
+// sent twice; partitions in two, of one node, in one direction, into a ring of
+// majorities, and nodes cut off and let back one after another; kill, power cut with unsynced loss, also in the middle of a write; a
 // disk that fails (EIO, ENOSPC, failed flushes of log, quorum-state, snapshots), rots or is lost;
 // pauses, clocks that drift and jump; snapshots and the nodes they leave behind; voters
 // added, removed, joining by themselves, moving to other addresses, and kraft.version going up.
@@ -37,6 +38,8 @@ type Config struct {
 	Mutants raft.Mutant
 	// Log, if not nil, gets a line an event.
 	Log func(string)
+	// SteadyClocks leaves the wall clocks alone where they would jump; nothing else changes.
+	SteadyClocks bool
 	// Messages adds every message to what Log gets.
 	Messages bool
 }
@@ -47,6 +50,7 @@ type Result struct {
 	Events    int
 	Committed ids.Offset
 	Leaders   int // that were elected
+	Faults    Faults
 }
 
 // violation is a broken invariant; it ends the run.
@@ -65,6 +69,7 @@ type world struct {
 	plan          plan
 	trace         hash.Hash64
 	events        int
+	faults        Faults
 	calls         uint64
 	values        int                         // of clients, each its own
 	ballots       map[uint64]raft.VoteRequest // vote requests that are not answered, by call
@@ -83,7 +88,7 @@ func Run(cfg Config) (res Result, err error) {
 				err = fmt.Errorf("seed %d at %d ms: panic: %v", cfg.Seed, w.now, p)
 			}
 		}
-		res = Result{w.trace.Sum64(), w.events, 0, 0}
+		res = Result{Hash: w.trace.Sum64(), Events: w.events, Faults: w.faults}
 		if w.judge != nil {
 			res.Committed, res.Leaders = w.judge.committedEnd, len(w.judge.leaders)
 		}
