@@ -195,7 +195,11 @@ var planted = []struct {
 }{
 	{"a bit of a record", func(d disk) { d.flip(noneLog, 100) }, noneLog, 0, "CRC", false},
 	{"a batch's base offset", func(d disk) { d.flip(noneLog, second(d, noneLog)+7) }, "/d/log-none-0/00000000000000000000.index", 0, "ends at offset", false},
-	{"a batch's leader epoch", func(d disk) { d.flip(noneLog, second(d, noneLog)+12) }, "/d/log-none-0/leader-epoch-checkpoint", -1, "has epoch", false},
+	{"a batch's leader epoch", func(d disk) { d.flip(noneLog, second(d, noneLog)+12) }, noneLog, -2, "by leader-epoch-checkpoint", false},
+	{"that of the first", func(d disk) { d.flip(noneLog, 15) }, noneLog, 0, "by leader-epoch-checkpoint", false},
+	{"the sign of one", func(d disk) {
+		d.edit(noneLog, func(b []byte) []byte { b[second(d, noneLog)+12] ^= 0x80; return b })
+	}, noneLog, -2, "leader epoch -2147483648", false},
 	{"a batch's length", func(d disk) { d.flip(noneLog, 8) }, noneLog, 0, "cannot be read", false},
 	{"half of the last batch", func(d disk) { d.edit(noneLog, func(b []byte) []byte { return b[:len(b)-30] }) }, noneLog, -2, "ends", false},
 	{"a torn tail after a crash", func(d disk) {
@@ -221,6 +225,10 @@ var planted = []struct {
 	{"an entry of the transaction index", func(d disk) {
 		d.edit(txnIndex, func(b []byte) []byte { return append(b[:34:34], b[68:]...) })
 	}, txnIndex, 34, "no entry for producer", false},
+	{"its last entry", func(d disk) {
+		d.edit(txnIndex, func(b []byte) []byte { return b[:len(b)-34] })
+	}, txnIndex, -2, "no entry for producer", false},
+	{"all of it", func(d disk) { d.must(d.Remove(txnIndex)) }, txnIndex, 0, "no entry for producer", false},
 	{"one too many", func(d disk) {
 		d.edit(txnIndex, func(b []byte) []byte {
 			e := bytes.Clone(b[len(b)-34:])

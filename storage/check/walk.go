@@ -24,6 +24,8 @@ type walk struct {
 	offset *offsetCursor
 	times  *timeCursor
 	told   ids.LeaderEpoch // the epoch whose mismatch was told of last
+	// strange: the batch in front contradicts the epoch checkpoint.
+	strange bool
 }
 
 // segment verifies one segment. Its error is one of opening the file.
@@ -81,7 +83,7 @@ func (w *walk) batches(size int64) int64 {
 		if _, err := v.Validate(unpacked); err != nil {
 			w.find(w.f.Name(), pos, "%v", err)
 		}
-		w.batch(&h, v, pos)
+		w.batch(&h, v, pos, w.oddEpoch(r, &h, pos))
 		if w.o.Progress != nil {
 			w.o.Progress(int64(h.Size))
 		}
@@ -152,19 +154,53 @@ func (w *walk) order(h *segment.Header, pos int64) error {
 	return nil
 }
 
-// batch holds a good batch against everything that tells of it.
-func (w *walk) batch(h *segment.Header, v batch.View, pos int64) {
+// batch holds a good batch against everything that tells of it. odd: its leader
+// epoch is damaged, and no measure for those behind it.
+func (w *walk) batch(h *segment.Header, v batch.View, pos int64, odd bool) {
 	if h.Base > w.next || int64(h.Count) != int64(h.Last-h.Base)+1 {
 		w.holes, w.thin = true, true
 	}
 	w.offset.batch(h, pos)
 	w.times.batch(h)
-	w.epochOf(h, pos)
 	w.replay.batch(h, v, pos)
-	w.next, w.epoch = h.Next(), max(w.epoch, h.Epoch)
+	if w.next = h.Next(); !odd {
+		w.epochOf(h, pos)
+		w.epoch = max(w.epoch, h.Epoch)
+	}
 	w.total.Batches++
 	w.total.Records += int64(h.Count)
 	w.total.Bytes += int64(h.Size)
+}
+
+// oddEpoch tells of a flushed batch whose leader epoch, which no checksum covers,
+// is not the checkpoint's while that of the batches beside it is: the batch is
+// damaged. Where one beside it contradicts the checkpoint too, that is.
+func (w *walk) oddEpoch(r *segment.Reader, h *segment.Header, pos int64) bool {
+	said, strange := w.contradicts(h)
+	before := w.strange
+	if w.strange = strange; !strange || before || !w.flushed(h.Base) {
+		return false
+	}
+	beside := w.next > w.base
+	if next, err := r.Peek(); err == nil {
+		if _, strange := w.contradicts(&next); strange && next.Epoch == h.Epoch {
+			return false
+		}
+		beside = true
+	}
+	if beside {
+		w.find(w.f.Name(), pos, "leader epoch %d, that of the offsets %d to %d is %d by %s", h.Epoch, h.Base, h.Last, said, epochs.FileName)
+	}
+	return beside
+}
+
+// contradicts tells the epoch that the checkpoint has for a batch, and whether it is another one.
+func (w *walk) contradicts(h *segment.Header) (ids.LeaderEpoch, bool) {
+	if w.partition.epochs == nil {
+		return ids.NoEpoch, false
+	}
+	e, ok := w.partition.epochs.ForOffset(h.Last)
+	return e, ok && e != h.Epoch
 }
 
 // epochOf compares the checkpoint with a batch, once an epoch.

@@ -91,18 +91,6 @@ func TestDamageIsNotServed(t *testing.T) {
 	})
 }
 
-// inLeaderEpoch tells whether a byte of a log file is of a batch's leader epoch,
-// which no checksum covers: a change that leaves the epochs in order is not found.
-func inLeaderEpoch(log []byte, pos int) bool {
-	for at := 0; ; {
-		h, _ := segment.ParseHeader(log[at:])
-		if pos < at+h.Size {
-			return pos >= at+12 && pos < at+16
-		}
-		at += h.Size
-	}
-}
-
 // flipSomewhere inverts one bit in front of a segment's last batch, the base
 // offset of which nothing but the next segment's name vouches for.
 func (w *walk) flipSomewhere() (file string, pos int64, bit byte) {
@@ -126,9 +114,6 @@ func (w *walk) flipSomewhere() (file string, pos int64, bit byte) {
 			}
 		}
 		pos, bit = int64(w.r.IntN(limit)), 1<<w.r.IntN(8)
-		if suffix == segment.LogSuffix && inLeaderEpoch(b, int(pos)) {
-			continue
-		}
 		flip(w.t, w.fs, file, pos, bit)
 		return file, pos, bit
 	}

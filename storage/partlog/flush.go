@@ -2,10 +2,13 @@ package partlog
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/epochs"
 	"github.com/gregorbroker/gregor/storage/segment"
+	"github.com/gregorbroker/gregor/storage/vfs"
 )
 
 // Flush makes everything below the end offset durable and moves the recovery
@@ -53,7 +56,8 @@ type flushJob struct {
 	generation int64
 	files      []*segment.File
 	txns       []*segment.Segment
-	epochs     []byte // nil when the checkpoint is up to date
+	snapshots  []string // of the producer state, made by rolls
+	epochs     []byte   // nil when the checkpoint is up to date
 	names      bool
 }
 
@@ -93,6 +97,11 @@ func (l *Log) planFlush(target ids.Offset) (*flushJob, error) {
 			job.txns, job.names = append(job.txns, s), true // the file may be new
 		}
 	}
+	for _, off := range l.snapshots {
+		if off > l.recovered {
+			job.snapshots = append(job.snapshots, l.snapshotName(off))
+		}
+	}
 	if l.epochsDirty {
 		job.epochs = l.epochs.Encode()
 	}
@@ -111,6 +120,11 @@ func (j *flushJob) run(l *Log) error {
 			return err
 		}
 	}
+	for _, name := range j.snapshots {
+		if err := syncFile(l.dir.FS, name); err != nil {
+			return err
+		}
+	}
 	if j.epochs != nil {
 		if err := renameInto(l.dir.FS, l.dir.Path+"/"+epochs.FileName, j.epochs); err != nil {
 			return err
@@ -123,6 +137,19 @@ func (j *flushJob) run(l *Log) error {
 		return l.dir.FS.SyncDir(l.dir.Path)
 	}
 	return nil
+}
+
+// syncFile makes a file durable; one that was removed meanwhile needs it no more.
+func syncFile(fsys vfs.FS, name string) error {
+	f, err := fsys.OpenFile(name, os.O_RDWR)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
 }
 
 // Tick does what time asks of a log: roll an old segment away, flush what

@@ -81,6 +81,7 @@ type Log struct {
 	made        bool // the directory exists
 	idKnown     bool // partition.metadata holds topicID
 	epochsDirty bool // leader-epoch-checkpoint is behind
+	epochsMade  bool // the history was made anew from the batches: what contradicts it now is damage
 	namesDirty  bool // directory entries are not durable
 	txnsDirty   bool // a transaction index is not durable
 	unverified  bool // end is the checkpoint's word; the active segment was not looked at yet

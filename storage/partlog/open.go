@@ -80,6 +80,9 @@ func (l *Log) load(names []vfs.Entry, o Options) error {
 			return err
 		}
 	}
+	if l.epochs == nil { // cannot be read, and there is no batch to tell them
+		l.epochs, l.epochsDirty = &epochs.History{}, true
+	}
 	changed := l.epochs.TruncateEnd(l.end)
 	if l.epochs.TruncateStart(l.start) || changed {
 		l.epochsDirty = true
@@ -203,6 +206,7 @@ func (l *Log) recover(point ids.Offset) error {
 	if err := l.dropSnapshots(func(off ids.Offset) bool { return off > max(point, l.segs[first].Base) }); err != nil {
 		return err
 	}
+	known := *l.epochs
 	end := l.segs[first].Base
 	for i := first; i < len(l.segs); i++ {
 		s := l.segs[i]
@@ -211,7 +215,13 @@ func (l *Log) recover(point ids.Offset) error {
 			return l.endAt(i, end, point)
 		}
 		r, err := s.Recover(segment.RecoverOptions{
-			Interval: l.Config().IndexIntervalBytes, Flushed: point, Epoch: l.epochBefore(s.Base), Seen: l.recovered1,
+			Interval: l.Config().IndexIntervalBytes, Flushed: point, Epoch: l.epochBefore(s.Base), Epochs: known,
+			Seen: func(h *segment.Header, _ batch.View) error {
+				if _, ok := known.ForOffset(h.Last); !ok || h.Next() > point {
+					l.recoveredEpoch(h)
+				}
+				return nil
+			},
 		})
 		if err != nil {
 			return err
@@ -219,6 +229,7 @@ func (l *Log) recover(point ids.Offset) error {
 		for _, d := range r.Damaged {
 			l.damaged(s, d)
 		}
+		s.Unclean = true
 		end = max(r.Next, s.Base)
 		if r.Cause != nil {
 			l.warn("the tail of the log is cut off", r.Cause)
@@ -248,13 +259,12 @@ func (l *Log) epochBefore(off ids.Offset) ids.LeaderEpoch {
 	return e
 }
 
-// recovered1 enters a recovered batch's epoch.
-func (l *Log) recovered1(h *segment.Header, _ batch.View) error {
+// recoveredEpoch enters a recovered batch's epoch.
+func (l *Log) recoveredEpoch(h *segment.Header) {
 	if last, ok := l.epochs.Latest(); h.Epoch >= 0 && (!ok || h.Epoch > last.Epoch) {
 		l.epochs.Assign(h.Epoch, h.Base)
 		l.epochsDirty = true
 	}
-	return nil
 }
 
 // endAt drops the segments from i on and ends the log at end. What was read

@@ -269,31 +269,6 @@ func (l *Log) ActiveProducers() ([]ProducerState, error) {
 	return out, nil
 }
 
-// AbortedTxns appends the aborted transactions that touch [from, to) to dst,
-// in the order of their markers.
-func (l *Log) AbortedTxns(dst []AbortedTxn, from, to ids.Offset) ([]AbortedTxn, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.loadProducers(); err != nil {
-		return dst, l.errf("producer state", err)
-	}
-	for _, s := range l.segs[max(0, l.floor(from)):] {
-		txns, err := l.txnsOf(s)
-		if err != nil {
-			return dst, l.errf("aborted transactions", err)
-		}
-		for _, t := range txns {
-			if t.Last >= from && t.First < to {
-				dst = append(dst, AbortedTxn{t.ProducerID, t.First})
-			}
-			if t.LastStable >= to {
-				return dst, nil // later markers belong to transactions that began later than to
-			}
-		}
-	}
-	return dst, nil
-}
-
 // dropStraySnapshots removes snapshots that no segment begins with, but for the
 // newest: those that rests left behind.
 func (l *Log) dropStraySnapshots() error {

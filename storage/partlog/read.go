@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/epochs"
 	"github.com/gregorbroker/gregor/storage/segment"
 	"github.com/gregorbroker/gregor/storage/vfs"
 )
@@ -122,6 +123,7 @@ type reading struct {
 	seg      *segment.Segment
 	file     *segment.File
 	index    segment.OffsetIndex
+	epochs   epochs.History
 	base     ids.Offset
 	size     int64
 	trusted  int64      // from here on nothing has to be verified
@@ -160,7 +162,7 @@ func (l *Log) locate(from, limit ids.Offset) (reading, error) {
 		return reading{}, nil
 	}
 	s := l.segs[i]
-	r := reading{seg: s, base: s.Base, limit: limit, nextBase: l.end, endOffset: -1}
+	r := reading{seg: s, base: s.Base, epochs: *l.epochs, limit: limit, nextBase: l.end, endOffset: -1}
 	if i+1 < len(l.segs) {
 		r.nextBase = l.segs[i+1].Base
 	}

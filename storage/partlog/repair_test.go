@@ -97,7 +97,7 @@ func TestRepair(t *testing.T) {
 	if err := l.Close(true); err != nil {
 		t.Fatal(err)
 	}
-	point := l.EndOffset()
+	point, active := l.EndOffset(), l.segs[len(l.segs)-1].Base
 	names, err := mem.ReadDir(l.Dir())
 	if err != nil {
 		t.Fatal(err)
@@ -114,9 +114,9 @@ func TestRepair(t *testing.T) {
 	for _, suffix := range []string{segment.IndexSuffix, segment.TimeSuffix, segment.TxnSuffix, segment.SnapshotSuffix, "every index", "leader-epoch-checkpoint"} {
 		for _, how := range []string{"missing", "empty", "cut", "flipped", "zeros"} {
 			for _, clean := range []bool{true, false} {
-				if suffix == segment.TxnSuffix && (how == "missing" || how == "empty" || how == "cut") {
-					continue // as in Kafka: a shorter one is as good as any, unless the offset index is lost too
-				}
+				// One without an entry is as good as any, unless the offset index is lost too: scrubbing
+				// finds it, and who opens the log after a kill.
+				scrub := suffix == segment.TxnSuffix && (how == "missing" || how == "empty" || how == "cut")
 				if suffix == "every index" && how != "missing" {
 					continue
 				}
@@ -125,6 +125,9 @@ func TestRepair(t *testing.T) {
 					n := 0
 					for _, e := range names {
 						index := strings.HasSuffix(e.Name, "index")
+						if scrub && clean && strings.HasPrefix(e.Name, segment.FileName(active, "")) {
+							continue
+						}
 						if strings.HasSuffix(e.Name, suffix) || suffix == "every index" && index {
 							spoil(t, fsys, l.Dir()+"/"+e.Name, how, r)
 							n++
@@ -134,6 +137,12 @@ func TestRepair(t *testing.T) {
 						t.Fatal("no such file")
 					}
 					again := open(fsys, clean)
+					for at, more := (ScrubPoint{}), scrub; more; {
+						var err error
+						if at, _, more, err = again.Scrub(at, 5000); err != nil {
+							t.Fatal(err)
+						}
+					}
 					got := askAll(t, again)
 					if !bytes.Equal(got.Bytes, want.Bytes) || !reflect.DeepEqual(got, want) {
 						t.Fatalf("differs:\n%v\n%v\n%v\n%v\n%v\n%v", got.Times, want.Times, got.Aborted, want.Aborted, got.State, want.State)
@@ -172,13 +181,12 @@ func spoil(t *testing.T, fsys vfs.FS, name, how string, r *rand.Rand) {
 	case how == "empty":
 		err = f.Truncate(0)
 	case len(b) == 0:
+	case how == "cut" && strings.HasSuffix(name, segment.TxnSuffix): // between two entries
+		err = f.Truncate(int64(len(b) - 34*(1+r.IntN(len(b)/34))))
 	case how == "cut":
 		err = f.Truncate(int64(len(b) - 1 - r.IntN(len(b))))
 	case how == "flipped":
 		pos := r.IntN(len(b))
-		if strings.HasSuffix(name, segment.TxnSuffix) {
-			pos = pos/34*34 + r.IntN(26) // nothing vouches for the last stable offset
-		}
 		_, err = f.WriteAt([]byte{b[pos] ^ 1<<r.IntN(8)}, int64(pos))
 	case how == "zeros":
 		_, err = f.WriteAt(make([]byte, len(b)), 0)

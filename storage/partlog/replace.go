@@ -87,24 +87,6 @@ func (l *Log) Truncations() int64 {
 	return l.truncations
 }
 
-// AbortedIndex is the transaction indexes of all segments, in the order of their markers.
-func (l *Log) AbortedIndex() ([]segment.AbortedTxn, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.loadProducers(); err != nil {
-		return nil, l.errf("aborted transactions", err)
-	}
-	var out []segment.AbortedTxn
-	for _, s := range l.segs {
-		txns, err := l.txnsOf(s)
-		if err != nil {
-			return nil, l.errf("aborted transactions", err)
-		}
-		out = append(out, txns...)
-	}
-	return out, nil
-}
-
 // Segment opens the segment's log for reading; the file must be released.
 func (l *Log) Segment(base ids.Offset) (*segment.File, error) {
 	l.mu.Lock()

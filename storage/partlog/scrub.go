@@ -30,12 +30,19 @@ func (l *Log) Scrub(at ScrubPoint, budget int64) (next ScrubPoint, read int64, m
 	defer x.File.Release()
 	end, err := x.VerifyUpTo(at.pos, min(at.pos+budget, x.Size))
 	read = end - at.pos
+	if l.newEpochs(err) {
+		return at, read, true, nil
+	}
 	if err != nil {
 		if end, err = l.scrubbed(s, err); err != nil {
 			return at, read, false, err
 		}
 	}
 	if end >= x.Size {
+		n, err := l.scrubTxns(s)
+		if read += n; err != nil {
+			return at, read, false, err
+		}
 		return ScrubPoint{x.Next, 0}, read, true, nil
 	}
 	return ScrubPoint{at.base, end}, read, true, nil
@@ -60,6 +67,7 @@ func (l *Log) scrubbing(at *ScrubPoint) (*segment.Segment, segment.Extent, error
 		if err != nil {
 			err = l.diskErr("scrub", err)
 		}
+		x.Epochs = *l.epochs
 		return s, x, err
 	}
 	return nil, segment.Extent{}, nil
@@ -87,4 +95,25 @@ func (l *Log) scrubbed(s *segment.Segment, err error) (pos int64, _ error) {
 		return 0, l.diskErr("scrub", err)
 	}
 	return x.Behind(s.Base, d.Pos, l.sizeOf(s)), nil
+}
+
+// scrubTxns looks whether the transaction index of a segment is what its batches
+// say, if there can be transactions in it.
+func (l *Log) scrubTxns(s *segment.Segment) (read int64, err error) {
+	l.mu.Lock()
+	cold := !s.Hot()
+	st, err := l.stateBefore(l.nextBase(s))
+	l.mu.Unlock()
+	if err != nil || st.Empty() {
+		return 0, err
+	}
+	if read, err = l.proveTxns(s); err != nil {
+		err = l.readFailed("scrub", err)
+	}
+	if cold {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		s.Cool()
+	}
+	return read, err
 }

@@ -11,7 +11,8 @@ import (
 
 // TruncateTo removes the batches that end at or after off, durably: a crash
 // does not bring them back. An off at or beyond the end only drops leader
-// epochs that begin there; one below the first segment empties the log.
+// epochs that begin there; one below the first segment empties the log. Where
+// damage hides which batches these are the error is ErrCorrupt, and nothing is cut.
 func (l *Log) TruncateTo(off ids.Offset) error {
 	l.wmu.Lock()
 	defer l.wmu.Unlock()
@@ -32,10 +33,59 @@ func (l *Log) TruncateTo(off ids.Offset) error {
 	if len(l.segs) == 0 || off < l.segs[0].Base || off < l.start {
 		return l.restartAt(off)
 	}
-	if err := l.truncate(off); err != nil {
-		return l.fail("truncate", err)
+	for {
+		h, found, err := l.whereToCut(off)
+		if misled(err) && l.reindexLocked(l.segs[l.floor(off)]) {
+			continue
+		}
+		if err != nil {
+			return l.diskErr("truncate", err)
+		}
+		if found && h.Base < off {
+			if off = h.Base; off < l.start {
+				return l.restartAt(l.start) // nothing at or above the start is left
+			}
+			// A batch cut in the middle goes whole, for a follower to fetch again.
+		}
+		if err := l.truncate(off); err != nil {
+			return l.fail("truncate", err)
+		}
+		return nil
 	}
-	return nil
+}
+
+// whereToCut finds the first batch that goes, and reads everything that says so
+// from the disk again, whether or not it was verified before: the batches from the
+// index entry to that one. No checksum covers base offsets; one that lost bits would
+// have records cut off that are in front of off, and committed. Callers hold mu.
+func (l *Log) whereToCut(off ids.Offset) (segment.Header, bool, error) {
+	s, interval := l.segs[l.floor(off)], l.config.Load().IndexIntervalBytes
+	if err := s.Activate(interval); err != nil { // which may make the index anew: not after the look at it
+		return segment.Header{}, false, err
+	}
+	h, at, found, err := s.Position(off, interval)
+	if err != nil {
+		return h, false, err
+	}
+	f, err := s.Log()
+	if err != nil {
+		return h, false, err
+	}
+	x, err := s.Index(interval)
+	if err != nil {
+		return h, false, err
+	}
+	e, _ := x.ByPosition(s.Base, at-1) // the last that stays
+	to := at
+	if found {
+		to += int64(h.Size)
+	}
+	extent := segment.Extent{File: f, Base: s.Base, Next: l.nextBase(s), Size: l.sizeOf(s)}
+	err = extent.Verify(x, e.Position, to)
+	if d := new(segment.CorruptError); errors.As(err, &d) && s.Reindexed() {
+		l.damaged(s, d)
+	}
+	return h, found, err
 }
 
 // truncate works from the end to the front, so that a crash in the middle
@@ -43,16 +93,6 @@ func (l *Log) TruncateTo(off ids.Offset) error {
 func (l *Log) truncate(off ids.Offset) error {
 	cfg := l.config.Load()
 	i := l.floor(off)
-	h, _, found, err := l.segs[i].Position(off, cfg.IndexIntervalBytes)
-	if err != nil {
-		return err
-	}
-	if found && h.Base < off {
-		if off = h.Base; off < l.start {
-			return l.restartAt(l.start) // nothing at or above the start is left
-		}
-		// A batch cut in the middle goes whole, for a follower to fetch again.
-	}
 	if err := l.lower(off); err != nil {
 		return err
 	}

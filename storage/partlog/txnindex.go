@@ -30,8 +30,8 @@ func (l *Log) txnsOf(s *segment.Segment) ([]segment.AbortedTxn, error) {
 
 // vouchTxns compares the entries of a file, which has no checksum, with the log:
 // an end of the producer's transaction at the last offset, and at the first, if
-// it is still there, a batch of that producer. Nothing vouches for the last
-// stable offset in an entry.
+// it is still there, a batch of that producer. That none lacks, and what the last
+// stable offsets are, takes a reading of the segment: proveTxns.
 func (l *Log) vouchTxns(txns []segment.AbortedTxn) error {
 	for _, a := range txns {
 		end, ok, err := l.batchAt(a.Last)
@@ -131,28 +131,37 @@ func (l *Log) eachProducerBatch(s *segment.Segment, from ids.Offset, f func(*pro
 	if err := l.verifyLocked(s, pos, l.sizeOf(s)); err != nil && !misled(err) {
 		return err // damage was told of; the state needs headers, and of markers the record
 	}
-	sc := segment.NewScanner(file, pos, l.sizeOf(s))
+	return scanProducers(segment.NewScanner(file, pos, l.sizeOf(s)), file, func(h *segment.Header, b *producers.Batch) error {
+		if b == nil || h.Base < from {
+			return nil
+		}
+		return f(b)
+	})
+}
+
+// scanProducers calls f for all batches; b is nil for those without a producer id.
+func scanProducers(sc segment.Scanner, file *segment.File, f func(h *segment.Header, b *producers.Batch) error) error {
 	defer sc.Close()
 	for {
 		h, at, err := sc.Next()
 		if err == io.EOF {
 			return nil
 		}
+		var v batch.View
+		if err == nil && h.Control() {
+			v = make(batch.View, h.Size)
+			_, err = file.ReadAt(v, at)
+		}
 		if err != nil {
 			return err
 		}
-		if h.ProducerID < 0 || h.Base < from {
-			continue
+		if h.ProducerID < 0 {
+			err = f(&h, nil)
+		} else {
+			b := producerBatch(&h, v, h.Base)
+			err = f(&h, &b)
 		}
-		var v batch.View
-		if h.Control() {
-			v = make(batch.View, h.Size)
-			if _, err := file.ReadAt(v, at); err != nil {
-				return err
-			}
-		}
-		b := producerBatch(&h, v, h.Base)
-		if err := f(&b); err != nil {
+		if err != nil {
 			return err
 		}
 	}

@@ -39,7 +39,9 @@ func (l *Log) vouch(r *reading, from ids.Offset, err error) error {
 	if r.skip {
 		end = r.size
 	}
-	err = l.verify(r, end)
+	if err = l.verify(r, end); errors.Is(err, errAgain) {
+		return err
+	}
 	if misled(err) && l.reindex(r) {
 		return errAgain
 	}
@@ -82,7 +84,11 @@ func (l *Log) verify(r *reading, end int64) error {
 			return err
 		}
 		if misled(err) {
-			return earlier(err, r.extent().VerifyFrom(r.seek, end), r.seek, end)
+			alone := r.extent().VerifyFrom(r.seek, end)
+			if l.newEpochs(err, alone) {
+				return errAgain
+			}
+			return earlier(err, alone, r.seek, end)
 		}
 		if err != nil {
 			return err
@@ -106,7 +112,7 @@ func earlier(inChunk, alone error, pos, end int64) error {
 }
 
 func (r *reading) extent() segment.Extent {
-	return segment.Extent{File: r.file, Base: r.base, Next: r.nextBase, Size: r.size}
+	return segment.Extent{File: r.file, Base: r.base, Next: r.nextBase, Size: r.size, Epochs: r.epochs}
 }
 
 // verifyLocked is verify for those who search under the lock: a stretch of few
@@ -125,9 +131,13 @@ func (l *Log) verifyLocked(s *segment.Segment, pos, end int64) error {
 		if err != nil {
 			return err
 		}
-		e := segment.Extent{File: f, Base: s.Base, Next: l.nextBase(s), Size: l.sizeOf(s)}
+		e := segment.Extent{File: f, Base: s.Base, Next: l.nextBase(s), Size: l.sizeOf(s), Epochs: *l.epochs}
 		if err = e.Verify(x, from, to); misled(err) {
-			err = earlier(err, e.VerifyFrom(pos, end), pos, end)
+			alone := e.VerifyFrom(pos, end)
+			if l.newEpochsLocked(err, alone) {
+				continue
+			}
+			err = earlier(err, alone, pos, end)
 		}
 		if d := new(segment.CorruptError); errors.As(err, &d) {
 			l.damaged(s, d)
@@ -152,12 +162,17 @@ func (l *Log) nextBase(s *segment.Segment) ids.Offset {
 func (l *Log) reindex(r *reading) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	changed, err := r.seg.Reindex(l.config.Load().IndexIntervalBytes)
+	return l.reindexLocked(r.seg)
+}
+
+// reindexLocked is reindex for those who hold mu.
+func (l *Log) reindexLocked(s *segment.Segment) bool {
+	changed, err := s.Reindex(l.config.Load().IndexIntervalBytes)
 	if err != nil || !changed {
 		return false
 	}
 	l.hints = nil
-	l.warn("an index did not fit the log and was made anew", &segment.CorruptError{Path: r.file.Name(), Reason: "its offset index is wrong"})
+	l.warn("an index did not fit the log and was made anew", &segment.CorruptError{Path: s.Path(), Reason: "its offset index is wrong"})
 	return true
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/epochs"
 )
 
 // RecoverOptions say what recovery may take for granted.
@@ -16,6 +17,9 @@ type RecoverOptions struct {
 	Flushed ids.Offset
 	// Epoch is the leader epoch of the last batch in front of this segment, NoEpoch if unknown.
 	Epoch ids.LeaderEpoch
+	// Epochs is the leader-epoch history. A flushed batch that contradicts it stays,
+	// is not trusted, and is no measure for those behind it: a reader will judge.
+	Epochs epochs.History
 	// Seen gets every batch that was read and found good, and those that are passed
 	// over without their bytes; the bytes are valid during the call.
 	Seen func(h *Header, v batch.View) error
@@ -63,20 +67,19 @@ func (s *Segment) Recover(o RecoverOptions) (Recovered, error) {
 	}
 	buf := readBufs.Get().(*[]byte)
 	defer readBufs.Put(buf)
-	r := &recovery{s: s, o: o, f: f, buf: *buf, out: Recovered{Next: s.Base, Epoch: o.Epoch}}
-	s.trust = trust{from: start}
+	r := &recovery{s: s, o: o, f: f, buf: *buf, out: Recovered{Next: s.Base, Epoch: o.Epoch}, strange: -1}
 	if err := r.run(start, end); err != nil {
 		if start == 0 {
 			return r.out, err
 		}
 		// The index pointed into the middle of something: trust only the log itself.
 		s.resetIndexes()
-		s.trust.from = 0
-		r.out = Recovered{Next: s.Base, Epoch: o.Epoch}
+		r.out, start = Recovered{Next: s.Base, Epoch: o.Epoch}, 0
 		if err := r.run(0, end); err != nil {
 			return r.out, err
 		}
 	}
+	s.trust = trust{from: max(start, r.strange)}
 	if err := s.finishRecovery(r.pos, end, r.out.Next); err != nil {
 		return r.out, err
 	}
@@ -93,6 +96,9 @@ type recovery struct {
 	buf []byte
 	out Recovered
 	pos int64 // end of the good batches
+	// strange is the end of the last batch that contradicts the epoch history, odd its epoch.
+	strange int64
+	odd     ids.LeaderEpoch
 }
 
 // run reads from start on. It returns an error when the damage lies below the flushed offset.
@@ -134,8 +140,27 @@ func (r *recovery) run(start, end int64) error {
 				return err
 			}
 		}
-		r.out.Next, r.out.Epoch, r.pos = h.Next(), max(h.Epoch, r.out.Epoch), pos+int64(h.Size)
+		r.passed(&h, pos)
 	}
+}
+
+// passed goes on behind a batch.
+func (r *recovery) passed(h *Header, pos int64) {
+	r.out.Next, r.pos = h.Next(), pos+int64(h.Size)
+	switch {
+	case !r.contradicts(h):
+		r.out.Epoch = max(h.Epoch, r.out.Epoch)
+	case r.strange == pos && r.odd == h.Epoch:
+		r.strange, r.out.Epoch = r.pos, h.Epoch // two in a row: it is the history that is wrong
+	default:
+		r.strange, r.odd = r.pos, h.Epoch
+	}
+}
+
+// contradicts tells whether the history has another epoch for a batch that was flushed.
+func (r *recovery) contradicts(h *Header) bool {
+	e, ok := r.o.Epochs.ForOffset(h.Last)
+	return ok && e != h.Epoch && h.Next() <= r.o.Flushed
 }
 
 // passOver gets over a batch that was flushed and whose records are damaged, if
@@ -165,7 +190,7 @@ func (r *recovery) passOver(rd *Reader, pos int64, cause error, end int64) (bool
 // take enters a batch that is passed over.
 func (r *recovery) take(rd *Reader, h *Header, pos int64) error {
 	r.s.note(h, pos, r.o.Interval)
-	r.out.Next, r.out.Epoch, r.pos = h.Next(), max(h.Epoch, r.out.Epoch), pos+int64(h.Size)
+	r.passed(h, pos)
 	rd.skip(h.Size)
 	if r.o.Seen == nil {
 		return nil
@@ -179,7 +204,7 @@ func (r *recovery) check(h *Header, pos int64) error {
 		return &CorruptError{r.f.Name(), pos, "offsets go back"}
 	case h.Last-r.s.Base > 1<<31-1:
 		return &CorruptError{r.f.Name(), pos, "offset too far from the segment's base"}
-	case h.Epoch >= 0 && h.Epoch < r.out.Epoch:
+	case h.Epoch >= 0 && h.Epoch < r.out.Epoch && !r.contradicts(h):
 		return &CorruptError{r.f.Name(), pos, "leader epochs go back"}
 	}
 	return nil

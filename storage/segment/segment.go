@@ -85,7 +85,11 @@ type Segment struct {
 	// TxnsVouched: the owner compared the transaction index with the log, or this
 	// process wrote all of it.
 	TxnsVouched bool
-	reindexed   bool // Reindex was called: an index that misleads now is the log's damage
+	// TxnsProved: that, and no entry lacks, as far as the batches can tell.
+	TxnsProved bool
+	// Unclean: it was recovered after a crash, and its transaction index may lack entries.
+	Unclean   bool
+	reindexed bool // Reindex was called: an index that misleads now is the log's damage
 	// markers: the offset index was lost, the log holds ends of transactions, and so
 	// the transaction index may be lost too where it is missing.
 	markers bool
@@ -131,7 +135,7 @@ func Create(dir *Dir, base ids.Offset, now, preallocate int64) (*Segment, error)
 			return nil, errors.Join(err, dir.FS.Remove(dir.name(base, LogSuffix)))
 		}
 	}
-	s := &Segment{Base: base, dir: dir, max: TimeAt{-1, base}, first: -1, Created: now, TxnsVouched: true, hot: &hot{log: newFile(f), hasTxn: true}}
+	s := &Segment{Base: base, dir: dir, max: TimeAt{-1, base}, first: -1, Created: now, TxnsVouched: true, TxnsProved: true, hot: &hot{log: newFile(f), hasTxn: true}}
 	s.hot.index.reset()
 	s.hot.times.reset()
 	return s, nil

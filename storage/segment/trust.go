@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/epochs"
 )
 
 // A disk may give back other bytes than it was given. What this process wrote
@@ -21,6 +22,10 @@ const chunk = 1 << 20
 // ErrIndex says that an index entry does not point to the batch that it names.
 // The log is as it was: Reindex makes the index anew.
 var ErrIndex = errors.New("the offset index does not fit the log")
+
+// ErrEpochs says that the leader-epoch history does not fit the log: several
+// batches in a row contradict it. It is joined to the CorruptError of the first.
+var ErrEpochs = errors.New("the leader-epoch history does not fit the log")
 
 // trust says which batches of a segment are known to be good.
 type trust struct {
@@ -86,6 +91,8 @@ type Extent struct {
 	File       *File
 	Base, Next ids.Offset
 	Size       int64
+	// Epochs is what the log knows of the leader epoch of an offset. No checksum covers a batch's.
+	Epochs epochs.History
 }
 
 // Verify checks the batches that begin in [from, to): checksum, size, and
@@ -93,9 +100,8 @@ type Extent struct {
 // stretch to the one behind it, for a checksum does not cover them. Index
 // entries that point into the stretch must point to batches; if one does not,
 // the error is ErrIndex. Any other error names the first batch that is damaged,
-// or is one of reading.
-//
-// Not found is a change of a leader epoch that leaves the epochs in order.
+// or is one of reading. A leader epoch that is not the one of the history is the
+// batch's damage, unless a batch beside it says the same: then it is ErrEpochs.
 func (x Extent) Verify(index OffsetIndex, from, to int64) error {
 	v := verifying{Extent: x, index: index, next: x.Base, epoch: ids.NoEpoch, before: ids.NoEpoch}
 	e, _ := index.ByPosition(x.Base, from)
@@ -142,6 +148,7 @@ type verifying struct {
 	gap   bool  // that batch does not begin where the one in front of it ends
 	// epoch is the largest so far, before the one without the batch in front.
 	epoch, before ids.LeaderEpoch
+	strange       bool // the batch in front contradicts the history
 }
 
 // hop finds the first batch at or behind from, by the headers in front of it.
@@ -167,6 +174,7 @@ func (v *verifying) hop(pos, from int64) (int64, error) {
 		if err != nil {
 			return at, err
 		}
+		_, v.strange = v.contradicts(&h)
 	}
 }
 
@@ -177,6 +185,9 @@ func (v *verifying) read(from, to int64) (end int64, err error) {
 	r.stop = to
 	for r.pos < to {
 		h, _, at, err := r.Next()
+		if err == nil {
+			err = v.epochOf(r, &h, at) // first: what only the order says may be the neighbour's fault
+		}
 		if err == nil {
 			err = v.order(&h, at)
 		}
@@ -194,7 +205,8 @@ func (v *verifying) read(from, to int64) (end int64, err error) {
 	if errors.Is(err, ErrCorrupt) {
 		return r.pos, nil // of a stretch of its own
 	}
-	if err == nil && (h.Base < v.next && v.gap || h.Epoch >= v.before) {
+	_, strange := v.contradicts(&h)
+	if err == nil && (h.Base < v.next && v.gap || h.Epoch >= v.before && !strange) {
 		err = v.order(&h, r.pos)
 	}
 	return r.pos, err
@@ -238,4 +250,31 @@ func (v *verifying) compare(h *Header, at int64) error {
 		v.entry++
 	}
 	return nil
+}
+
+// contradicts tells the epoch that the history has for a batch, and whether it is another one.
+func (x *Extent) contradicts(h *Header) (ids.LeaderEpoch, bool) {
+	e, ok := x.Epochs.ForOffset(h.Last)
+	return e, ok && e != h.Epoch
+}
+
+// epochOf holds the batch that was read last against the history. Of the two the
+// one is wrong that the batches on both sides disagree with: a disk loses one
+// batch's bits, or those of the checkpoint, which then contradicts many.
+func (v *verifying) epochOf(r *Reader, h *Header, at int64) error {
+	said, strange := v.contradicts(h)
+	before := v.strange
+	if v.strange = strange; !strange {
+		return nil
+	}
+	err := error(&CorruptError{v.File.Name(), at, fmt.Sprintf("batch of offsets %d to %d: leader epoch %d, the history says %d", h.Base, h.Last, h.Epoch, said)})
+	if !before && r.pos < v.Size {
+		if next, reason := r.Peek(); reason == nil && next.Epoch == h.Epoch {
+			_, before = v.contradicts(&next)
+		}
+	}
+	if before {
+		return fmt.Errorf("%w: %w", ErrEpochs, err)
+	}
+	return err
 }

@@ -98,7 +98,8 @@ func (s *Segment) SetTxns(txns []AbortedTxn) error {
 	if err := f.Truncate(int64(len(b))); err != nil {
 		return err
 	}
-	h.txns, h.hasTxn, h.txnSaved, s.markers, s.TxnsVouched = txns, true, len(txns), false, true
+	h.txns, h.hasTxn, h.txnSaved, s.markers = txns, true, len(txns), false
+	s.TxnsVouched, s.TxnsProved = true, true
 	return f.Sync()
 }
 
