@@ -8,8 +8,12 @@ import (
 	"github.com/gregorbroker/gregor/protocol/configs"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/compact"
+	"github.com/gregorbroker/gregor/storage/throttle"
 	"go.uber.org/zap"
 )
+
+// cleanerSlack is as coarse as Kafka's.
+const cleanerSlack = 300 * time.Millisecond
 
 // cleaners is what the threads of the log cleaner share.
 type cleaners struct {
@@ -21,7 +25,7 @@ type cleaners struct {
 // others. A change of the settings acts on the cleanings that begin after it.
 func (m *Manager) runCleaner() {
 	c := &cleaners{Cleaner: &compact.Cleaner{
-		Set: m.opts.Logs, Stable: m.stable, Failed: m.uncleanable, Stopped: m.stopping, Throttle: &compact.Throttle{Pause: m.pause},
+		Set: m.opts.Logs, Stable: m.stable, Failed: m.uncleanable, Stopped: m.stopping, Throttle: &throttle.Throttle{Slack: cleanerSlack, Pause: m.pause},
 	}}
 	c.running.Store(1)
 	m.cleanerThread(c, 0)

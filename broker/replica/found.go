@@ -13,8 +13,8 @@ const (
 	// openEvery paces the looks at logs that nobody has used since the start.
 	openEvery = time.Second
 	// openAtOnce bounds how many are opened in one go. An opened log keeps a file
-	// until it has rested for a while, and logdir puts no more than this many to
-	// rest a second: opening faster would run out of files with 100,000 partitions.
+	// until it was idle for half a minute: opening much faster would run out of
+	// files with 100,000 partitions.
 	openAtOnce = 20
 	// openFor bounds the time of one go: after a crash a log is recovered first. A
 	// look takes some 30 µs, so that 100,000 logs are looked at in about a minute.

@@ -10,6 +10,7 @@ import (
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/logdir"
 	"github.com/gregorbroker/gregor/storage/partlog"
+	"github.com/gregorbroker/gregor/storage/throttle"
 	"go.uber.org/zap"
 )
 
@@ -25,6 +26,9 @@ const (
 	moveChunk = 1 << 20
 	// movePause is the wait before a copy is tried again that found no room or no file.
 	movePause = time.Second
+	// moveWait is the longest wait at once for the sake of the rate, so that a
+	// higher one is noticed soon.
+	moveWait = time.Second
 )
 
 // move is a partition on its way to another directory (KIP-113). Guarded by Partition.mu.
@@ -53,7 +57,7 @@ type mover struct {
 
 	// Of the goroutine alone:
 	buf  []byte
-	rate throttle
+	rate throttle.Throttle
 }
 
 func newMover(m *Manager) *mover {
@@ -119,7 +123,8 @@ func (v *mover) pass(list []*Partition) bool {
 		default:
 			starved = false
 		}
-		if !v.rest(v.rate.spend(n, v.m.moveRate(), time.Now())) {
+		v.rate.SetRate(float64(v.m.moveRate()))
+		if !v.rest(min(v.rate.Owe(n, time.Now()), moveWait)) {
 			return false
 		}
 	}
@@ -142,26 +147,7 @@ func (v *mover) rest(d time.Duration) bool {
 
 // moveRate is replica.alter.log.dirs.io.max.bytes.per.second.
 func (m *Manager) moveRate() int64 {
-	return m.broker.Load().Long("replica.alter.log.dirs.io.max.bytes.per.second")
-}
-
-// throttle spreads bytes over time.
-type throttle struct {
-	debt float64 // bytes that were copied ahead of time
-	at   time.Time
-}
-
-// spend notes n bytes and says how long to wait, at most a second, so that a
-// higher rate is noticed soon.
-func (t *throttle) spend(n int, rate int64, now time.Time) time.Duration {
-	if rate == math.MaxInt64 {
-		t.debt = 0
-		return 0
-	}
-	perSecond := float64(max(rate, 1))
-	t.debt = max(t.debt-now.Sub(t.at).Seconds()*perSecond, 0) + float64(n)
-	t.at = now
-	return time.Duration(min(t.debt/perSecond, 1) * float64(time.Second))
+	return max(m.broker.Load().Long("replica.alter.log.dirs.io.max.bytes.per.second"), 1)
 }
 
 // step does the next thing for a partition that moves. again: there is more to do at once.
@@ -182,10 +168,10 @@ func (v *mover) step(p *Partition) (n int, again bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	if v.rate.debt > 0 && float64(v.m.moveRate()) < v.rate.debt { // still to wait for the bytes before
+	if v.rate.Owe(0, time.Now()) > moveWait { // still to wait for the bytes before
 		return 0, true, nil
 	}
-	n, reached, err := v.copy(source, mv.log, int(min(moveChunk, max(v.m.moveRate(), 1))))
+	n, reached, err := v.copy(source, mv.log, int(min(moveChunk, v.m.moveRate())))
 	if err != nil {
 		return n, false, v.failed(p, mv, err)
 	}

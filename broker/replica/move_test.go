@@ -364,23 +364,3 @@ func TestDirectoryFails(t *testing.T) {
 		}
 	})
 }
-
-func TestThrottle(t *testing.T) {
-	var v throttle
-	now := time.Unix(1000, 0)
-	if d := v.spend(1<<30, 1<<63-1, now); d != 0 {
-		t.Fatal(d)
-	}
-	if d := v.spend(500, 1000, now); d != 500*time.Millisecond {
-		t.Fatal(d)
-	}
-	if d := v.spend(0, 1000, now.Add(500*time.Millisecond)); d != 0 {
-		t.Fatal(d)
-	}
-	if d := v.spend(10_000, 1000, now.Add(time.Second)); d != time.Second {
-		t.Fatal("a wait is short, so that a new rate is seen:", d)
-	}
-	if d := v.spend(0, 1_000_000, now.Add(2*time.Second)); d != 0 {
-		t.Fatal(d)
-	}
-}

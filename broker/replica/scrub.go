@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/gregorbroker/gregor/storage/partlog"
+	"github.com/gregorbroker/gregor/storage/throttle"
 )
 
 const (
@@ -12,8 +13,8 @@ const (
 	scrubRate = 8 << 20
 	// scrubStep is read at once.
 	scrubStep = 1 << 20
-	// scrubOpening is what opening a log counts as: logs are put to rest no faster
-	// than 20 a second, see openFound.
+	// scrubOpening is what opening a log counts as: 20 a second, for each holds files
+	// until it rests again.
 	scrubOpening = scrubRate / 20
 	// scrubEvery is the time from the beginning of one pass to that of the next: a
 	// disk loses bits in months, and a broker with nothing to do should do nothing.
@@ -51,14 +52,9 @@ func (m *Manager) pause(d time.Duration) bool {
 func (m *Manager) scrubAll(pause func(time.Duration) bool) {
 	var all []*Partition
 	m.Each(func(p *Partition) bool { all = append(all, p); return true })
-	left := int64(scrubRate)
-	spend := func(n int64) bool {
-		if left -= n; left > 0 {
-			return !m.stopping()
-		}
-		left += scrubRate
-		return pause(time.Second)
-	}
+	pace := throttle.Throttle{Slack: time.Second, Pause: pause}
+	pace.SetRate(scrubRate)
+	spend := func(n int64) bool { return !m.stopping() && pace.Take(int(n)) }
 	for _, p := range all {
 		if p.log.Load() == nil && !spend(scrubOpening) {
 			return

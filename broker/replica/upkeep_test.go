@@ -16,6 +16,7 @@ import (
 	"github.com/gregorbroker/gregor/storage/compact"
 	"github.com/gregorbroker/gregor/storage/logdir"
 	"github.com/gregorbroker/gregor/storage/partlog"
+	"github.com/gregorbroker/gregor/storage/throttle"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
@@ -115,7 +116,7 @@ func TestCleanerThreads(t *testing.T) {
 		}
 		w.m.SetBroker(v)
 	}
-	c := &cleaners{Cleaner: &compact.Cleaner{Set: w.logs, Stable: w.m.stable, Stopped: w.m.stopping, Throttle: &compact.Throttle{Pause: w.m.pause}}}
+	c := &cleaners{Cleaner: &compact.Cleaner{Set: w.logs, Stable: w.m.stable, Stopped: w.m.stopping, Throttle: &throttle.Throttle{Pause: w.m.pause}}}
 	set("1")
 	c.running.Store(1)
 	w.m.stopped.Add(1)

@@ -11,6 +11,7 @@ import (
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/logdir"
 	"github.com/gregorbroker/gregor/storage/partlog"
+	"github.com/gregorbroker/gregor/storage/throttle"
 )
 
 // Cleaner picks logs to clean. The owner calls Round from one goroutine, or
@@ -22,7 +23,7 @@ type Cleaner struct {
 	// Limits are those of one cleaning.
 	Limits Limits
 	// Throttle is shared by all; may be nil.
-	Throttle *Throttle
+	Throttle *throttle.Throttle
 	// Failed is told of a log that cannot be cleaned; it is left alone from then on. May be nil.
 	Failed func(tp ids.TopicPartition, err error)
 	// Stopped is asked before every batch; once it is true a cleaning gives up

@@ -33,6 +33,7 @@ import (
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/partlog"
 	"github.com/gregorbroker/gregor/storage/segment"
+	"github.com/gregorbroker/gregor/storage/throttle"
 )
 
 // ErrTooManyKeys: not even one batch's keys fit into MaxKeys.
@@ -53,7 +54,7 @@ type Options struct {
 	Slots      int        // of the key map, SlotBytes each: where it stops growing
 	// Buffer is how much is read and written at once; 0 = 1 MiB. A larger batch is taken whole.
 	Buffer   int
-	Throttle *Throttle // may be nil
+	Throttle *throttle.Throttle // may be nil
 	// Stopped is asked before every batch, see Cleaner; may be nil.
 	Stopped func() bool
 }
@@ -188,7 +189,7 @@ func (c *cleaner) each(base ids.Offset, f func(h *segment.Header, v batch.View) 
 		if err == io.EOF {
 			return nil
 		}
-		if c.o.Stopped != nil && c.o.Stopped() || !c.o.Throttle.take(h.Size) {
+		if c.o.Stopped != nil && c.o.Stopped() || !c.o.Throttle.Take(h.Size) {
 			return ErrStopped
 		}
 		if err == nil {
@@ -315,7 +316,7 @@ func (c *cleaner) flush(out *segment.Segment) error {
 	if len(c.out) == 0 {
 		return nil
 	}
-	if !c.o.Throttle.take(len(c.out)) {
+	if !c.o.Throttle.Take(len(c.out)) {
 		return ErrStopped
 	}
 	if err := out.Append(c.out); err != nil {

@@ -4,11 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -45,29 +43,6 @@ func TestKeyMap(t *testing.T) {
 		if len(m.slots) > m.limit {
 			t.Fatalf("%d slots, limit %d", len(m.slots), m.limit)
 		}
-	}
-}
-
-// TestThrottle: in ten seconds of a clock that stands still but for the waits
-// that it asks for, no more than the rate and what may be owed goes through.
-func TestThrottle(t *testing.T) {
-	th := &Throttle{}
-	if th.owe(1<<40, time.Unix(1, 0)) != 0 {
-		t.Fatal("the zero value waits")
-	}
-	for _, none := range []float64{0, -1, math.MaxFloat64, math.Inf(1), math.NaN()} {
-		if th.SetRate(none); th.owe(1<<40, time.Unix(1, 0)) != 0 {
-			t.Fatalf("a rate of %v waits", none)
-		}
-	}
-	th.SetRate(1000)
-	now, sent := time.Unix(1, 0), 0
-	for now.Before(time.Unix(11, 0)) {
-		now = now.Add(th.owe(70, now))
-		sent += 70
-	}
-	if sent < 9900 || sent > 10000+300+70 {
-		t.Fatalf("%d bytes in 10 s at 1000 a second", sent)
 	}
 }
 

@@ -3,7 +3,6 @@ package logdir
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"strings"
 	"syscall"
@@ -341,61 +340,5 @@ func TestFullDiskTakesNothingOffline(t *testing.T) {
 				t.Fatalf("op %d skip %d: %d records after a restart, %d acknowledged", op, skip, l.EndOffset(), done+1)
 			}
 		}
-	}
-}
-
-// fewFiles is a file system on which only so many files may be open.
-type fewFiles struct {
-	vfs.FS
-	open, most int
-}
-
-type countedFile struct {
-	vfs.File
-	fs *fewFiles
-}
-
-func (f *fewFiles) OpenFile(name string, flag int) (vfs.File, error) {
-	if f.open >= f.most {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EMFILE}
-	}
-	file, err := f.FS.OpenFile(name, flag)
-	if err != nil {
-		return nil, err
-	}
-	f.open++
-	return &countedFile{file, f}, nil
-}
-
-func (c *countedFile) Close() error {
-	c.fs.open--
-	return c.File.Close()
-}
-
-// More logs are written than files may be open: some appends are refused, and
-// sent again they are taken, because logs that rest are closed.
-func TestFewFiles(t *testing.T) {
-	few := &fewFiles{FS: vfs.NewMem(), most: 30}
-	n := newNode(t, few, "/d")
-	refused := 0
-	for i := range int32(100) {
-		for tries := 0; ; tries++ {
-			l, _, err := n.s.OpenPartition(ids.TopicPartition{Topic: "t", Partition: i}, id1, nil, &n.cfg)
-			if err == nil {
-				err = n.append(l)
-			}
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, partlog.ErrTooManyFiles) || tries > 5 {
-				t.Fatalf("partition %d, try %d: %v", i, tries, err)
-			}
-			refused++
-			n.now += 1000
-			n.s.Tick(n.now, n.hw)
-		}
-	}
-	if refused == 0 || len(n.s.Offline()) != 0 {
-		t.Fatal(refused, n.s.Offline())
 	}
 }

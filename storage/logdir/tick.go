@@ -18,12 +18,14 @@ const (
 	tickMs = 1000
 	// restAfterMs without use, a log is flushed and its files are closed.
 	restAfterMs = 30000
-	// restsPerTick bounds the syncs that one Tick spends on idle logs; a disk that
-	// is quick may do more of them for restForMs.
-	restsPerTick, restForMs = 20, 50
-	// When files run out, logs that were not used since the Tick before are closed, many at a time.
+	// restForMs is what one Tick may spend on putting idle logs to rest, most of it
+	// waiting for syncs: half of its time, so that all that was used rests about
+	// as soon as it may, and whatever else is periodic goes on.
+	restForMs = tickMs / 2
+	// restAtOnce is how many syncs of them a disk gets at once: they share its work.
+	restAtOnce = 4
+	// When files run out, logs that were not used since the Tick before are closed.
 	pressedAfterMs = tickMs
-	pressedPerTick = 500
 )
 
 // ioFailure tells a failing disk from damage to one partition, from misuse and
@@ -55,32 +57,37 @@ func (s *Set) Tick(now int64, hw HighWatermarks) (next int64) {
 		s.watchSpace(d)
 	}
 	awake := s.awake.list()
-	idle, rests := int64(restAfterMs), restsPerTick
+	idle := int64(restAfterMs)
 	pressed := s.pressed.Swap(false) || s.starved()
 	if pressed {
 		s.dropSpare()
 		defer s.holdSpare()
 	}
 	if pressed || s.o.MaxAwake > 0 && len(awake) > s.o.MaxAwake {
-		idle, rests = pressedAfterMs, pressedPerTick
+		idle = pressedAfterMs
 	}
 	for _, l := range awake {
-		if l.dir.Err() != nil {
-			continue
+		if l.dir.Err() == nil {
+			s.report(l.log.TP(), l.dir, l.log.Tick(now))
 		}
-		err := l.log.Tick(now)
-		if err == nil && (rests > 0 || rests > -pressedPerTick && s.o.Env.Clock()-now < restForMs) {
-			var rested bool
-			if rested, err = l.log.Rest(now, idle); rested {
-				rests--
-			}
-		}
-		s.awake.settle(l.log)
-		s.report(l.log.TP(), l.dir, err)
 	}
+	s.rest(awake, now, idle)
 	s.retain(now, hw)
 	s.emptyTrash(now)
 	return now + tickMs
+}
+
+// rest closes the logs that were idle for so many ms, until its time is over.
+func (s *Set) rest(awake []awakeLog, now, idle int64) {
+	until := s.o.Env.Clock() + restForMs
+	parallel(restAtOnce, len(awake), func(i int) {
+		l := awake[i]
+		if l.dir.Err() == nil && s.o.Env.Clock() < until {
+			_, err := l.log.Rest(now, idle)
+			s.report(l.log.TP(), l.dir, err)
+		}
+		s.awake.settle(l.log)
+	})
 }
 
 // TooManyFiles says that the process could not open a file: the next Tick closes
@@ -155,11 +162,11 @@ func (s *Set) emptyTrash(now int64) {
 	}
 }
 
-// parallel calls f(0) … f(n-1), Options.Parallel at a time.
-func (s *Set) parallel(n int, f func(i int)) {
+// parallel calls f(0) … f(n-1), so many at a time.
+func parallel(atOnce, n int, f func(i int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range min(s.o.Parallel, n) {
+	for range min(atOnce, n) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
 				f(int(i))
@@ -177,7 +184,7 @@ func (s *Set) Close(brokerEpoch int64, hw HighWatermarks) error {
 	s.recoverRest()
 	list := s.everything()
 	errs := make([]error, len(list), len(list)+2*len(s.dirs))
-	s.parallel(len(list), func(i int) {
+	parallel(s.o.Parallel, len(list), func(i int) {
 		if e := list[i]; e.dir.Err() == nil {
 			failed := e.log.Err()
 			if errs[i] = e.log.Close(true); errs[i] != nil || failed != nil {
@@ -216,7 +223,7 @@ func (s *Set) recoverRest() {
 	s.mu.Unlock()
 	cfg := partlog.DefaultConfig()
 	cfg.Compact = true // the policy is unknown: do not take a gap that the cleaner left for a lost segment
-	s.parallel(len(rest), func(i int) {
+	parallel(s.o.Parallel, len(rest), func(i int) {
 		_, _, err := s.OpenPartition(rest[i], ids.TopicID{}, nil, &cfg)
 		if err == nil {
 			return
@@ -228,7 +235,7 @@ func (s *Set) recoverRest() {
 			s.o.Env.Warn(rest[i], "cannot recover the partition", err)
 		}
 	})
-	s.parallel(len(copies), func(i int) {
+	parallel(s.o.Parallel, len(copies), func(i int) {
 		dir := s.FutureDir(copies[i])
 		if _, _, err := s.OpenFuture(copies[i], ids.TopicID{}, dir, &cfg); err != nil {
 			dir.dirty.Store(true)
