@@ -93,6 +93,7 @@ func (s *suite) all() {
 	s.tools()
 	s.kcat()
 	s.controller()
+	s.features()
 	s.mixed()
 	s.groups()
 	s.logs()

@@ -50,6 +50,8 @@ type Place struct {
 	Static bool
 	// Joins: this controller is no voter until it is added to the quorum.
 	Joins bool
+	// Format are further arguments of format, such as --release-version.
+	Format []string
 	// Host is the address of all listeners, for a node in a network of its own;
 	// "" means 127.0.0.1.
 	Host string
@@ -109,7 +111,7 @@ func (s *Server) format(extra map[string]string) error {
 	if err := os.WriteFile(s.Config(), []byte(s.properties(extra)), 0o600); err != nil {
 		return err
 	}
-	if out, err := s.sw.Format(s.Config(), ClusterID, s.voters()...).CombinedOutput(); err != nil {
+	if out, err := s.sw.Format(s.Config(), ClusterID, append(s.voters(), s.place.Format...)...).CombinedOutput(); err != nil {
 		return fmt.Errorf("format %s: %w\n%s", s.sw.Name, err, out)
 	}
 	return nil
