@@ -23,6 +23,7 @@ type Config struct {
 	InitialRebalanceDelay  int32 // group.initial.rebalance.delay.ms
 	NewMemberJoinTimeout   int32 // how long a new member may wait for its first JoinGroup answer; Kafka's constant
 	OffsetsCommitTimeout   int32 // offsets.commit.timeout.ms
+	BackgroundThreads      int32 // group.coordinator.background.threads: how many groups' regular expressions are matched at a time
 
 	ConsumerMaxSize            int32    // group.consumer.max.size
 	ConsumerAssignors          []string // group.consumer.assignors, by their short names
@@ -56,6 +57,7 @@ func DefaultConfig() Config {
 		InitialRebalanceDelay:  3_000,
 		NewMemberJoinTimeout:   5 * 60_000,
 		OffsetsCommitTimeout:   5_000,
+		BackgroundThreads:      2,
 
 		ConsumerMaxSize:            1<<31 - 1,
 		ConsumerAssignors:          []string{"uniform", "range"},

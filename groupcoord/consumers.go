@@ -51,13 +51,38 @@ type beat struct {
 	came   int64 // ms
 }
 
-// arrive decides the heartbeat, or holds it.
+// arrive decides the heartbeat, or holds it. One of the member that is still held
+// has come on a connection that the member has given up: were it answered with
+// news later on, nobody would hear of them.
 func (b *beat) arrive(sh *shard, now int64) runtime.Outcome {
+	old := sh.holds.supersede(b.Req.Group, b.Req.MemberID)
+	o := b.decide(sh, now)
+	if old == nil {
+		return o
+	}
+	done := o.Done
+	o.Done = func(now int64, err error) {
+		old(err)
+		if done != nil {
+			done(now, err)
+		}
+	}
+	return o
+}
+
+func (b *beat) decide(sh *shard, now int64) runtime.Outcome {
 	b.came = now
 	r, d, bad := sh.beat(b, now)
 	if bad == nil && r.Idle && len(d.Records) == 0 && b.caller.Hold != nil && sh.holdBeat(&hold{
 		group: b.Req.Group, member: r.MemberID, fail: b.fail,
 		again: func(now int64) (runtime.Outcome, bool) { return b.again(sh, now) },
+		late: func(err error) {
+			if err != nil {
+				b.fail(err)
+				return
+			}
+			b.answer(&r)
+		},
 	}, sh.consumers.HoldFor(b.Req.Group), b.caller.Hold, b.s, now) {
 		return runtime.Outcome{}
 	}
@@ -226,7 +251,11 @@ func (sh *shard) expireConsumers(now int64) (runtime.Outcome, bool) {
 		return sh.holds.answer(now), true
 	}
 	if at, ok := sh.consumers.Deadline(); ok && at <= now {
-		return sh.decided(sh.consumers.Expire(sh.moment(now)), nil), true
+		d := sh.consumers.Expire(sh.moment(now))
+		if d.Search != nil {
+			sh.search(d.Search)
+		}
+		return sh.decided(d, nil), true
 	}
 	return runtime.Outcome{}, false
 }

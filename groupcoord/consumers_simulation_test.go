@@ -20,7 +20,7 @@ type reader struct {
 	epoch   int32
 	has     []int32 // told
 	reads   []int32
-	telling bool // the heartbeat that is out says that it gave up
+	full    bool // says all that there is to say, as clients do after an error
 	out     bool
 	life    int
 	line    line
@@ -40,6 +40,7 @@ func TestConsumersSurviveTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(struct{ testing.TB }{t}, func(rt *rapid.T) {
 			s := &school{fleet: &fleet{t: rt, h: newHouse(nil), epoch: 1}}
+			defer s.h.close()
 			s.topic = s.h.topics["t"].id
 			s.h.topics["t"] = catalogEntry{s.topic, simPartitions}
 			for range rapid.IntRange(5, 100).Draw(rt, "steps") {
@@ -48,8 +49,6 @@ func TestConsumersSurviveTrouble(t *testing.T) {
 				s.checkReaders()
 			}
 			s.settle()
-			s.h.svc.Close()
-			synctest.Wait()
 		})
 	})
 }
@@ -106,9 +105,12 @@ func (s *school) beat(r *reader, givesUp bool) {
 	switch {
 	case r.epoch == 0:
 		q.RebalanceTimeoutMillis, q.SubscribedTopicNames, q.Topics = 20_000, []string{"t"}, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
-	case r.epoch > 0 && givesUp:
+	case r.epoch > 0 && givesUp && !r.full:
 		r.reads = slices.Clone(r.has)
 		q.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{{TopicID: s.topic, Partitions: r.has}}
+	case r.epoch > 0 && r.full:
+		q.RebalanceTimeoutMillis, q.SubscribedTopicNames = 20_000, []string{"t"}
+		q.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{{TopicID: s.topic, Partitions: r.reads}}
 	}
 	r.out = true
 	life := r.life
@@ -124,11 +126,13 @@ func (r *reader) hear(a *kmsg.ConsumerGroupHeartbeatResponse) {
 	switch a.ErrorCode {
 	case 0:
 	case kerr.FencedMemberEpoch.Code, kerr.UnknownMemberID.Code, kerr.GroupIDNotFound.Code:
-		r.epoch, r.has, r.reads = 0, nil, nil
+		r.epoch, r.has, r.reads, r.full = 0, nil, nil, false
 		return
 	default:
-		return // asks again
+		r.full = true // asks again
+		return
 	}
+	r.full = false
 	r.epoch = a.MemberEpoch
 	if a.Assignment == nil {
 		return

@@ -12,6 +12,7 @@ import (
 //	heartbeat ─▶ nothing new? ─▶ held ─┬─ news of the member ───────┐
 //	                                   ├─ Hold's release (conn) ────┼─▶ ready ─▶ decided again, many at once ─▶ answer
 //	                                   ├─ its alarm ────────────────┘
+//	                                   ├─ a newer one (KIP-848) ───────▶ answer, as it was when it came
 //	                                   └─ Unloaded ─▶ NOT_COORDINATOR
 //
 // Invariants: a member has one held heartbeat at most; a held heartbeat is
@@ -29,6 +30,8 @@ type hold struct {
 	// partitions: then what is decided next has to see that first.
 	again func(now int64) (out runtime.Outcome, acquired bool)
 	fail  func(error)
+	// late answers what was right when it came; nil where again may be called instead.
+	late func(error)
 }
 
 // holds is the held heartbeats of a shard.
@@ -83,6 +86,18 @@ func (t *holds) release(group, member string) {
 			t.take(h)
 		}
 	}
+}
+
+// supersede takes out the held heartbeat of a member of which a newer one has come.
+// What it returns, if not nil, answers it.
+func (t *holds) supersede(group, member string) func(error) {
+	g := t.groups[group]
+	if g == nil || g.by[member] == nil || g.by[member].late == nil {
+		return nil
+	}
+	h := g.by[member]
+	t.drop(h)
+	return h.late
 }
 
 // drop takes a heartbeat out that is answered otherwise.

@@ -159,3 +159,51 @@ func TestALargeGroupHearsOfOneMore(t *testing.T) {
 		h.svc.Close()
 	})
 }
+
+// What is held on a connection that its member has given up tells nobody anything:
+// news must wait for the member's next heartbeat. Clients tell all that they have to
+// say when they come back on another connection, which is answered at once.
+func TestNewsAreNotToldToAConnectionGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(nil)
+		h.lead(1)
+		defer h.close()
+		a, b := &nextGen{h: h, id: "a"}, &nextGen{h: h, id: "b"}
+		a.send(&line{})
+		synctest.Wait()
+		a.send(&line{})
+		synctest.Wait()
+		if a.last != nil {
+			t.Fatalf("not held: %+v", a.last)
+		}
+		given := a.epoch
+		a.full(&line{})
+		synctest.Wait()
+		if a.last == nil || a.last.Assignment == nil || a.epoch != given {
+			t.Fatalf("a full heartbeat: %+v", a.last)
+		}
+		if n := h.svc.Stats().HeldHeartbeats; n != 0 {
+			t.Fatalf("%d heartbeats are held", n)
+		}
+		b.send(&line{})
+		h.clock.Advance(30)
+		synctest.Wait()
+		a.send(&line{})
+		synctest.Wait()
+		if a.last == nil || a.last.Assignment == nil || len(a.last.Assignment.Topics[0].Partitions) != 2 {
+			t.Fatalf("what it has to give up went to the connection before: %+v", a.last)
+		}
+	})
+}
+
+// full sends a heartbeat that tells all that there is to say.
+func (m *nextGen) full(l *line) {
+	r := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	r.Version, r.Group, r.MemberID, r.MemberEpoch = 1, "g", m.id, m.epoch
+	r.RebalanceTimeoutMillis, r.SubscribedTopicNames = 30_000, []string{"t"}
+	r.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{{TopicID: m.h.topics["t"].id, Partitions: []int32{0, 1, 2, 3}}}
+	m.h.svc.ConsumerGroupHeartbeat(Caller{ClientID: "c", Host: "/h", Hold: l.hold}, r, func(r *kmsg.ConsumerGroupHeartbeatResponse) {
+		m.last = r
+		m.epoch = r.MemberEpoch
+	})
+}

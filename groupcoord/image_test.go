@@ -30,4 +30,20 @@ func (c catalog) Names(f func(string) bool) {
 	}
 }
 
+// view is a catalog that never changes, of which each look at a name can be waited for.
+type view struct {
+	catalog
+	looks func()
+}
+
+func (v view) Names(f func(string) bool) {
+	v.catalog.Names(func(name string) bool {
+		if v.looks != nil {
+			v.looks()
+		}
+		return f(name)
+	})
+}
+
+// image is for those who never change the catalog.
 func (c catalog) image() consumer.Image { return c }

@@ -60,6 +60,8 @@ type Service struct {
 	uuid   func() string
 	rt     *runtime.Runtime[*shard]
 
+	aside aside
+
 	consumerConfig consumer.Config
 	count          counters
 }
@@ -68,6 +70,7 @@ type Service struct {
 func New(o Options) *Service {
 	s := &Service{cfg: o.Config, topics: o.Topics, logger: o.Logger, uuid: o.NewUUID}
 	s.consumerConfig = s.cfg.consumers(o.Settings)
+	s.aside.most = max(1, int(s.cfg.BackgroundThreads))
 	s.rt = runtime.New(runtime.Options[*shard]{
 		NewMachine:    func(p int32) *shard { return newShard(p, s, o.Image) },
 		Log:           o.Log,
@@ -99,7 +102,10 @@ func (s *Service) Committed(partition int32, highWatermark ids.Offset) {
 
 // Close ends all coordinators and waits for them; requests that wait are
 // answered with NOT_COORDINATOR.
-func (s *Service) Close() { s.rt.Close() }
+func (s *Service) Close() {
+	s.rt.Close()
+	s.aside.stop()
+}
 
 // PartitionOf is the partition of __consumer_offsets that keeps the group: of
 // the topic as it is, or as it is going to be created.

@@ -2,10 +2,12 @@ package groupcoord
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"testing/synctest"
 
+	"github.com/gregorbroker/gregor/groupcoord/consumer"
 	"github.com/gregorbroker/gregor/groupcoord/runtime/runtimetest"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -19,6 +21,8 @@ type house struct {
 	clock  *runtimetest.Clock
 	topics catalog
 	svc    *Service
+	// names, if not nil, is called before each topic that a search looks at.
+	names func()
 }
 
 // catalog is Topics by name.
@@ -50,7 +54,7 @@ func newHouse(change func(*Config)) *house {
 	}
 	var mu sync.Mutex
 	last := 0
-	h.svc = New(Options{Config: cfg, Log: h.log, Topics: h.topics, Image: h.topics.image, Clock: h.clock, Logger: zap.NewNop(), NewUUID: func() string {
+	h.svc = New(Options{Config: cfg, Log: h.log, Topics: h.topics, Image: h.image, Clock: h.clock, Logger: zap.NewNop(), NewUUID: func() string {
 		mu.Lock()
 		defer mu.Unlock()
 		last++
@@ -59,6 +63,9 @@ func newHouse(change func(*Config)) *house {
 	h.log.OnCommit = h.svc.Committed
 	return h
 }
+
+// image is the topics as they are now.
+func (h *house) image() consumer.Image { return view{maps.Clone(h.topics), h.names} }
 
 // lead makes the service coordinate both partitions.
 func (h *house) lead(epoch ids.LeaderEpoch) {
@@ -72,6 +79,13 @@ func (h *house) resign() {
 	for p := range int32(2) {
 		h.svc.Resign(p, ids.NoEpoch)
 	}
+	synctest.Wait()
+}
+
+// close ends the service also where a test failed: a bubble with goroutines left
+// would tell of them instead.
+func (h *house) close() {
+	h.svc.Close()
 	synctest.Wait()
 }
 

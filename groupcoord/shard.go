@@ -15,6 +15,7 @@ import (
 // machine that the runtime runs. The pure cores hold requests by ticket; here
 // the tickets are the callbacks to answer with.
 type shard struct {
+	s         *Service
 	partition int32
 	cfg       *Config
 	logger    *zap.Logger
@@ -41,7 +42,7 @@ type held struct {
 func newShard(partition int32, s *Service, image func() consumer.Image) *shard {
 	cfg := &s.cfg
 	return &shard{
-		partition: partition, cfg: cfg, logger: s.logger, count: &s.count, image: image,
+		s: s, partition: partition, cfg: cfg, logger: s.logger, count: &s.count, image: image,
 		consumers: consumer.New(s.consumerConfig),
 		groups: classic.New(classic.Config{
 			InitialDelay: int64(cfg.InitialRebalanceDelay), NewMemberTimeout: int64(cfg.NewMemberJoinTimeout),

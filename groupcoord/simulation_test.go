@@ -50,6 +50,7 @@ func TestGroupsSurviveTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(struct{ testing.TB }{t}, func(rt *rapid.T) { // a bubble has no deadline to tell
 			f := &fleet{t: rt, h: newHouse(func(c *Config) { c.InitialRebalanceDelay = 1000 }), epoch: 1}
+			defer f.h.close()
 			for i := range simPartitions {
 				f.attempts[i] = map[int64]bool{}
 				f.acked[i] = -1
@@ -61,8 +62,6 @@ func TestGroupsSurviveTrouble(t *testing.T) {
 				f.checkOwners()
 			}
 			f.settle()
-			f.h.svc.Close()
-			synctest.Wait()
 		})
 	})
 }

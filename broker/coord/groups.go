@@ -91,6 +91,7 @@ func GroupConfig(v *configs.Values) groupcoord.Config {
 	c.OffsetsRetentionCheck = v.Long("offsets.retention.check.interval.ms")
 	c.OffsetsLoadBufferBytes = v.Int("offsets.load.buffer.size")
 	c.OffsetsCommitTimeout = v.Int("offsets.commit.timeout.ms")
+	c.BackgroundThreads = v.Int("group.coordinator.background.threads")
 	c.GroupMaxSize = v.Int("group.max.size")
 	c.GroupMinSessionTimeout = v.Int("group.min.session.timeout.ms")
 	c.GroupMaxSessionTimeout = v.Int("group.max.session.timeout.ms")

@@ -108,7 +108,7 @@ func (gs *Groups) Expire(at Moment) Decision {
 	case dueAssign:
 		return gs.proceed(d.group, at)
 	case dueMatch:
-		return gs.match(d.group, at)
+		return gs.search(d.group, at)
 	default:
 		return gs.expire(d, at)
 	}

@@ -52,6 +52,8 @@ type Group struct {
 	hashedIn int32
 	// looked is when regular expressions were last matched here, 0 never.
 	looked int64
+	// searching is the matching of regular expressions that is under way.
+	searching *Search
 
 	settings   Settings
 	generation uint64 // of the settings

@@ -41,7 +41,8 @@ type Topic struct {
 	Partitions int32
 }
 
-// Image is the metadata of one point in time.
+// Image is the metadata of one point in time. It never changes, and any goroutine
+// may read it.
 type Image interface {
 	Topic(name string) (Topic, bool)
 	TopicByID(id ids.TopicID) (Topic, bool)
@@ -70,8 +71,10 @@ type Decision struct {
 	Notes []Note
 	// Adopt is the group that has become a classic one with these records.
 	Adopt *Adopt
-	group *Group
-	retry []*Member // whose alarms went off for this
+	// Search is to be run beside the shard, and then given to Found.
+	Search *Search
+	group  *Group
+	retry  []*Member // whose alarms went off for this
 }
 
 // Note is worth a line in the broker's log.

@@ -74,6 +74,8 @@ type machine struct {
 	clients map[string]*client
 	born    int
 	fail    bool
+	// searches are under way, maybe for a coordinator that is no more.
+	searches []*Search
 }
 
 // TestGroupUnderRandomTrouble: members join, leave, die, come back, subscribe
@@ -103,9 +105,15 @@ func (m *machine) topic(i int, n int32) {
 	if old.Partitions > 0 {
 		id = old.ID
 	}
-	m.town.version++
-	m.town.topics[name] = Topic{Name: name, ID: id, Partitions: old.Partitions + n}
+	m.change(func(w *town) { w.topics[name] = Topic{Name: name, ID: id, Partitions: old.Partitions + n} })
 	m.gs.TopicsChanged([]string{name}, old.Partitions == 0, m.at)
+}
+
+// change makes the next image: the one before stays what it was.
+func (m *machine) change(f func(*town)) {
+	m.town = &town{topics: maps.Clone(m.town.topics), version: m.town.version + 1}
+	f(m.town)
+	m.at.Image = m.town
 }
 
 func (m *machine) step(op int) {
@@ -126,13 +134,14 @@ func (m *machine) step(op int) {
 		m.topic(rapid.IntRange(0, 2).Draw(m.t, "topic"), int32(rapid.IntRange(1, 2).Draw(m.t, "more")))
 	case op < 15:
 		name := fmt.Sprintf("t%d", rapid.IntRange(0, 2).Draw(m.t, "topic"))
-		delete(m.town.topics, name)
-		m.town.version++
+		m.change(func(w *town) { delete(w.topics, name) })
 		m.gs.TopicsChanged([]string{name}, false, m.at)
 	case op < 17:
 		m.move()
 	case op < 20:
 		m.fail = !m.fail
+	case op < 23:
+		m.search()
 	case op < 28:
 		m.pass(int64(rapid.IntRange(1, 5_000).Draw(m.t, "ms")))
 	default:
@@ -271,9 +280,26 @@ func (m *machine) after(c *client, ask func(*client, int32) (Reply, *Refusal)) {
 	c.giving = len(c.reads) > len(c.owns)
 }
 
+// search ends one of the searches that are under way.
+func (m *machine) search() {
+	if len(m.searches) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(m.searches)-1).Draw(m.t, "search")
+	x := m.searches[i]
+	m.searches = slices.Delete(m.searches, i, i+1)
+	if !x.Run(func() bool { return false }) {
+		m.t.Fatal("a search that nobody stopped has not ended")
+	}
+	m.append(m.gs.Found(x, m.at))
+}
+
 // append writes a decision, unless appends fail now. Of one that may be split a
 // part may get there.
 func (m *machine) append(d Decision) bool {
+	if d.Search != nil {
+		m.searches = append(m.searches, d.Search)
+	}
 	if len(d.Records) == 0 {
 		return true
 	}
@@ -316,6 +342,10 @@ func (m *machine) pass(ms int64) {
 			m.at.Now = max(next, m.at.Now-ms)
 		}
 		m.expire()
+		for len(m.searches) > 0 {
+			m.search()
+			m.expire()
+		}
 	}
 }
 
@@ -526,7 +556,8 @@ func (m *machine) whole(g *Group) {
 			m.t.Fatalf("%s is dead and still a member", x.ID)
 		}
 		for name, t := range m.town.topics {
-			if !x.Topics.has(name) && !slices.Contains(matches(x.regex(), m.town), name) {
+			matched, _ := matches(x.regex(), m.town, func() bool { return false })
+			if !x.Topics.has(name) && !slices.Contains(matched, name) {
 				continue
 			}
 			for p := range t.Partitions {

@@ -14,7 +14,8 @@ import (
 // text whatever the expression is. They are matched against whole names of topics,
 // by an alarm of the group: when there is one that was not matched yet, when
 // topics were made, and when the last time is long ago (Config.RegexRefresh); but
-// not again within matchPause.
+// not again within matchPause. The matching itself is a Search, which the shell
+// runs beside the shard.
 
 // matchPause is how long a group's expressions are not matched again, in ms.
 const matchPause = 10_000
@@ -76,7 +77,11 @@ func description(err error) string {
 }
 
 // matchSoon sets the alarm that matches the group's expressions, as soon as it may.
+// What a search that is under way cannot know, Found has another one look at.
 func (gs *Groups) matchSoon(g *Group, now int64) {
+	if g.searching != nil {
+		return
+	}
 	at := now
 	if last := g.lastMatched(); last > 0 {
 		at = max(at, last+matchPause+1)
@@ -115,32 +120,6 @@ func (g *Group) matchedBefore(version int64) bool {
 	return false
 }
 
-// match matches all of the group's expressions against the topics that there are.
-func (gs *Groups) match(g *Group, at Moment) Decision {
-	if len(g.regexes) == 0 {
-		return Decision{}
-	}
-	g.looked = at.Now
-	c := &change{gs: gs, g: g, at: at}
-	after := map[string]*Set{}
-	bump := false
-	for _, re := range sortedKeys(g.regexes) {
-		r := Resolved{topics: gs.setOf(matches(re, at.Image)), version: at.Image.Version(), at: at.Now}
-		old := nothing
-		if was, ok := g.resolved[re]; ok {
-			old = was.topics
-		}
-		if !old.equal(r.topics) {
-			bump = true
-			c.because("regular expression %s matches other topics", re)
-		}
-		after[re] = r.topics
-		c.put(regexRecord(g.ID, re, r))
-	}
-	c.advanceMatched(after, bump)
-	return c.decision() // whose records set the alarm of the next time
-}
-
 // advanceMatched makes a new epoch if the matches are others than before. The hash
 // is taken of what the matches are going to be.
 func (c *change) advanceMatched(after map[string]*Set, bump bool) {
@@ -161,24 +140,6 @@ func (c *change) advanceMatched(after map[string]*Set, bump bool) {
 		g.hashedIn = g.epoch + 1
 		c.begin(g.epoch + 1)
 	}
-}
-
-// matches are the topics whose whole name the expression matches.
-func matches(expr string, img Image) []string {
-	re, err := regexp.Compile(expr)
-	if err != nil {
-		return nil // it was checked when it came; a later version may have taken more
-	}
-	// A match of the whole begins at the beginning and is the longest there.
-	re.Longest()
-	var out []string
-	img.Names(func(name string) bool {
-		if at := re.FindStringIndex(name); at != nil && at[0] == 0 && at[1] == len(name) {
-			out = append(out, name)
-		}
-		return true
-	})
-	return out
 }
 
 func sortedKeys[V any](m map[string]V) []string {
