@@ -16,24 +16,27 @@ const (
 	fetchByTopicID  = 10
 )
 
-// OffsetCommit handles versions 2–10. Offsets of topics and partitions that do
-// not exist are refused one by one, the others are committed together.
-func (s *Service) OffsetCommit(req *kmsg.OffsetCommitRequest, reply func(*kmsg.OffsetCommitResponse)) {
-	known, out := s.splitCommit(req)
+// CommitOffsets handles OffsetCommit, versions 2–10. Offsets of topics and partitions that do
+// not exist are refused one by one, the others are committed together. When it
+// returns, the commit has its place among the group's requests, so that the next
+// one may come before the reply. out, if not nil, is told to send after replies.
+func (s *Service) CommitOffsets(req *kmsg.OffsetCommitRequest, out runtime.Outbox, reply func(*kmsg.OffsetCommitResponse)) {
+	known, bad := s.splitCommit(req)
 	answer := func(topics []kmsg.OffsetCommitResponseTopic) {
 		r := kmsg.NewPtrOffsetCommitResponse()
 		r.Version = req.Version
-		r.Topics = mergeCommitted(out, topics)
+		r.Topics = mergeCommitted(bad, topics)
 		reply(r)
 	}
 	if len(known.Topics) == 0 {
 		answer(nil)
+		send(out)
 		return
 	}
 	failed := func(code int16) { answer(commitFailed(known, code)) }
-	s.do(req.Group, func(sh *shard, now int64) runtime.Outcome {
+	s.rt.DoBeside(s.PartitionOf(req.Group), req.Group, func(sh *shard, now int64) runtime.Outcome {
 		if bad := sh.mayCommit(req, now); bad != nil {
-			return runtime.Outcome{Done: func(_ int64, err error) {
+			return runtime.Outcome{Out: out, Done: func(_ int64, err error) {
 				if err != nil {
 					failed(code(err))
 					return
@@ -42,7 +45,7 @@ func (s *Service) OffsetCommit(req *kmsg.OffsetCommitRequest, reply func(*kmsg.O
 			}}
 		}
 		records, topics := offsets.Commit(known, int(s.cfg.OffsetMetadataMaxBytes), now)
-		return runtime.Outcome{Records: records, Done: func(_ int64, err error) {
+		return runtime.Outcome{Records: records, Out: out, Beside: sh.exists(req.Group), Done: func(_ int64, err error) {
 			if err != nil {
 				failed(code(err))
 				return
@@ -50,7 +53,22 @@ func (s *Service) OffsetCommit(req *kmsg.OffsetCommitRequest, reply func(*kmsg.O
 			s.count.committed.Add(uint64(len(records)))
 			answer(topics)
 		}}
-	}, func(err error) { failed(code(err)) })
+	}, func(err error) {
+		failed(code(err))
+		send(out)
+	})
+}
+
+func send(out runtime.Outbox) {
+	if out != nil {
+		out.Send()
+	}
+}
+
+// exists tells whether there is a group. A commit to one that is there changes
+// nothing that decides about the next commit.
+func (sh *shard) exists(group string) bool {
+	return sh.groups.Get(group) != nil || sh.consumers.Get(group) != nil
 }
 
 // mayCommit tells why the request may not commit. A group that does not exist is

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gregorbroker/gregor/groupcoord"
+	"github.com/gregorbroker/gregor/groupcoord/runtime"
 	"github.com/gregorbroker/gregor/protocol/conn"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -24,7 +25,7 @@ type Groups interface {
 	DescribeGroups(*kmsg.DescribeGroupsRequest, func(*kmsg.DescribeGroupsResponse))
 	ListGroups(*kmsg.ListGroupsRequest, func(*kmsg.ListGroupsResponse))
 	DeleteGroups(*kmsg.DeleteGroupsRequest, func(*kmsg.DeleteGroupsResponse))
-	OffsetCommit(*kmsg.OffsetCommitRequest, func(*kmsg.OffsetCommitResponse))
+	CommitOffsets(*kmsg.OffsetCommitRequest, runtime.Outbox, func(*kmsg.OffsetCommitResponse))
 	OffsetFetch(*kmsg.OffsetFetchRequest, func(*kmsg.OffsetFetchResponse))
 	OffsetDelete(*kmsg.OffsetDeleteRequest, func(*kmsg.OffsetDeleteResponse))
 	ConsumerGroupHeartbeat(groupcoord.Caller, *kmsg.ConsumerGroupHeartbeatRequest, func(*kmsg.ConsumerGroupHeartbeatResponse))

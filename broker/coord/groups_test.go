@@ -97,7 +97,7 @@ func (w *world) commit(offset int64) int16 {
 	r.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: "t", Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Partition: 2, Offset: offset, LeaderEpoch: -1}}}}
 	r.RetentionTimeMillis = -1
 	code := int16(-1)
-	w.groups.OffsetCommit(r, func(r *kmsg.OffsetCommitResponse) { code = r.Topics[0].Partitions[0].ErrorCode })
+	w.groups.CommitOffsets(r, nil, func(r *kmsg.OffsetCommitResponse) { code = r.Topics[0].Partitions[0].ErrorCode })
 	synctest.Wait()
 	return code
 }

@@ -21,6 +21,7 @@ func sizeOf(records []Record) int {
 // pendingReply is an operation in the gathering batch.
 type pendingReply struct {
 	done    func(now int64, err error)
+	out     Outbox
 	records bool // it fails when the batch does
 }
 
@@ -29,19 +30,19 @@ type gathering struct {
 	codec   batch.Codec
 	records []Record
 	bytes   int
-	scopes  map[string]struct{} // whose records are in it
-	whole   bool                // records of the whole shard are in it
+	scopes  map[string]bool // whose records are in it; false: all of them are Beside
+	whole   bool            // records of the whole shard are in it
 	waiting []pendingReply
 	builder *batch.Builder
 }
 
 // touches tells whether an operation on scope must wait for the batch to be applied.
-func (g *gathering) touches(scope string) bool {
+func (g *gathering) touches(scope string, beside bool) bool {
 	if len(g.records) == 0 {
 		return false
 	}
-	_, dirty := g.scopes[scope]
-	return scope == "" || g.whole || dirty
+	matters, dirty := g.scopes[scope]
+	return scope == "" || g.whole || matters || dirty && !beside
 }
 
 // size bounds the batch's bytes before compression.
@@ -55,13 +56,13 @@ func (g *gathering) add(o Outcome, scope string) {
 			g.whole = true
 		} else {
 			if g.scopes == nil {
-				g.scopes = map[string]struct{}{}
+				g.scopes = map[string]bool{}
 			}
-			g.scopes[scope] = struct{}{}
+			g.scopes[scope] = g.scopes[scope] || !o.Beside
 		}
 	}
 	if o.Done != nil {
-		g.waiting = append(g.waiting, pendingReply{o.Done, len(o.Records) > 0})
+		g.waiting = append(g.waiting, pendingReply{o.Done, o.Out, len(o.Records) > 0})
 	}
 }
 
@@ -80,12 +81,13 @@ func (g *gathering) build(now int64) (batch.View, error) {
 }
 
 // fail ends the operations whose records could not be appended; the others stay.
-func (g *gathering) fail(now int64, err error) {
+func (g *gathering) fail(now int64, err error, posts *posts) {
 	waiting := g.waiting
 	g.waiting = nil
 	for _, w := range waiting {
 		if w.records {
 			w.done(now, err)
+			posts.add(w.out)
 			continue
 		}
 		g.waiting = append(g.waiting, w)
@@ -104,6 +106,25 @@ type waiter struct {
 	offset   ids.Offset // committed when the high watermark is not below it
 	deadline int64
 	done     func(now int64, err error)
+	out      Outbox
+}
+
+// posts are the outboxes that replies were put into and that have to send them.
+type posts []Outbox
+
+// add notes an outbox. Operations of one connection mostly follow each other.
+func (p *posts) add(o Outbox) {
+	if n := len(*p); o != nil && (n == 0 || (*p)[n-1] != o) {
+		*p = append(*p, o)
+	}
+}
+
+func (p *posts) send() {
+	for _, o := range *p {
+		o.Send()
+	}
+	clear(*p)
+	*p = (*p)[:0]
 }
 
 // parked is the queue of waiters. Offsets and deadlines grow from front to back,
@@ -111,6 +132,7 @@ type waiter struct {
 type parked struct {
 	queue []waiter
 	front int
+	posts posts // of the operations that have ended
 }
 
 func (p *parked) add(w waiter) { p.queue = append(p.queue, w) }
@@ -129,21 +151,28 @@ func (p *parked) deadline() (int64, bool) {
 // release answers all that are committed.
 func (p *parked) release(hw ids.Offset, now int64) {
 	for p.due(hw) {
-		p.pop().done(now, nil)
+		p.end(now, nil)
 	}
 }
 
 // timeOut answers those that waited too long.
 func (p *parked) timeOut(now int64) {
 	for p.front < len(p.queue) && p.queue[p.front].deadline <= now {
-		p.pop().done(now, ErrCommitTimeout)
+		p.end(now, ErrCommitTimeout)
 	}
 }
 
 func (p *parked) failAll(now int64, err error) {
 	for p.front < len(p.queue) {
-		p.pop().done(now, err)
+		p.end(now, err)
 	}
+}
+
+// end answers the front.
+func (p *parked) end(now int64, err error) {
+	w := p.pop()
+	w.done(now, err)
+	p.posts.add(w.out)
 }
 
 // pop takes the front; the queue is moved up when half of it is gone.

@@ -14,7 +14,8 @@
 //
 // An operation must not decide on what is decided but not yet replayed. Operations
 // name their scope (a group); when a scope is already in the gathering batch the
-// batch is appended first. So no append ever has to be undone: what was not
+// batch is appended first, unless what is there for it does not matter to the
+// operation (commits of a group that exists: they look at its members only). So no append ever has to be undone: what was not
 // appended was not applied. An operation without records is parked behind what
 // was appended before it, because its answer may rest on that.
 //
@@ -95,7 +96,15 @@ type Outcome struct {
 	// Split: the records stand each for themselves and may be appended in several
 	// batches, of which the last may fail although the first did not.
 	Split bool
+	// Out, if not nil, is told to send when Done and those of the operations that
+	// end together with it have put their replies into outboxes.
+	Out Outbox
+	// Beside: Records change nothing that operations given to DoBeside decide on.
+	Beside bool
 }
+
+// Outbox sends replies that were put into it, together. Send must not block.
+type Outbox interface{ Send() }
 
 // Options are what a Runtime needs.
 type Options[M Machine] struct {
@@ -173,11 +182,21 @@ func (r *Runtime[M]) Committed(partition int32, highWatermark ids.Offset) {
 // happens: refuse is called with ErrNotCoordinator or ErrLoading, maybe before Do
 // returns, or op runs on the shard's goroutine and the Done it returns is called.
 func (r *Runtime[M]) Do(partition int32, scope string, op func(m M, now int64) Outcome, refuse func(error)) {
+	r.post(partition, task[M]{scope: scope, op: op, refuse: refuse})
+}
+
+// DoBeside is Do for an operation that decides on nothing that outcomes marked
+// Beside change: it need not wait until those of its scope are appended.
+func (r *Runtime[M]) DoBeside(partition int32, scope string, op func(m M, now int64) Outcome, refuse func(error)) {
+	r.post(partition, task[M]{scope: scope, beside: true, op: op, refuse: refuse})
+}
+
+func (r *Runtime[M]) post(partition int32, t task[M]) {
 	if s := r.shard(partition); s != nil {
-		s.post(task[M]{scope: scope, op: op, refuse: refuse})
+		s.post(t)
 		return
 	}
-	refuse(ErrNotCoordinator)
+	t.refuse(ErrNotCoordinator)
 }
 
 // Partitions are those that have a shard, in no order.

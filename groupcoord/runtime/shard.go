@@ -21,6 +21,7 @@ const (
 // task is one queued operation.
 type task[M Machine] struct {
 	scope  string // empty: the whole shard
+	beside bool   // it decides on nothing that outcomes marked Beside change
 	op     func(m M, now int64) Outcome
 	refuse func(error)
 }
@@ -152,11 +153,13 @@ func (s *shard[M]) run() {
 		}
 		now := s.rt.opts.Clock.Now()
 		s.parked.release(hw, now)
+		s.parked.posts.send()
 		for i := range tasks {
 			s.perform(&tasks[i], now)
 		}
 		s.expire(now)
 		s.flush(now)
+		s.parked.posts.send()
 		s.giveBack(tasks)
 	}
 }
@@ -193,7 +196,7 @@ func (s *shard[M]) giveBack(tasks []task[M]) {
 
 // perform decides one task and gathers what it decided.
 func (s *shard[M]) perform(t *task[M], now int64) {
-	if s.gathering.touches(t.scope) {
+	if s.gathering.touches(t.scope, t.beside) {
 		s.flush(now)
 	}
 	s.gather(t.op(s.machine, now), t.scope, now)
@@ -211,6 +214,7 @@ func (s *shard[M]) gather(o Outcome, scope string, now int64) {
 	default:
 		if o.Done != nil {
 			o.Done(now, ErrTooLarge)
+			s.parked.posts.add(o.Out)
 		}
 		return
 	}
@@ -225,7 +229,7 @@ func (s *shard[M]) split(o Outcome, scope string, now int64) {
 	half := len(o.Records) / 2
 	var first error
 	s.gather(Outcome{Records: o.Records[:half], Split: true, Done: func(_ int64, err error) { first = err }}, scope, now)
-	s.gather(Outcome{Records: o.Records[half:], Split: true, Done: func(now int64, err error) {
+	s.gather(Outcome{Records: o.Records[half:], Split: true, Out: o.Out, Done: func(now int64, err error) {
 		if first != nil {
 			err = first
 		}
@@ -254,12 +258,12 @@ func (s *shard[M]) flush(now int64) {
 	if len(g.records) > 0 {
 		if err := s.append(now); err != nil {
 			s.rt.opts.Logger.Warn("could not append to the coordinator's log", zap.Int32("partition", s.partition), zap.Error(err))
-			g.fail(now, err)
+			g.fail(now, err, &s.parked.posts)
 		}
 	}
 	deadline := now + s.rt.opts.CommitTimeout
 	for _, w := range g.waiting {
-		s.parked.add(waiter{offset: s.end, deadline: deadline, done: w.done})
+		s.parked.add(waiter{offset: s.end, deadline: deadline, done: w.done, out: w.out})
 	}
 	g.reset()
 	s.mu.Lock()
@@ -315,6 +319,7 @@ func (s *shard[M]) finish() {
 	s.mu.Unlock()
 	now := s.rt.opts.Clock.Now()
 	s.parked.failAll(now, ErrNotCoordinator)
+	s.parked.posts.send()
 	if wasActive {
 		s.machine.Unloaded()
 	}

@@ -25,7 +25,7 @@ var table = [...]row{
 	{StopReplica, "StopReplica", 0, -1, -1, nowhere, nowhere, Ordered, clusterAction},
 	{UpdateMetadata, "UpdateMetadata", 0, -1, -1, nowhere, nowhere, Ordered, clusterAction},
 	{ControlledShutdown, "ControlledShutdown", 0, -1, -1, nowhere, nowhere, Ordered, clusterAction},
-	{OffsetCommit, "OffsetCommit", 2, 10, 10, broker, broker, Ordered, 0},
+	{OffsetCommit, "OffsetCommit", 2, 10, 10, broker, broker, TwoStage, 0},
 	{OffsetFetch, "OffsetFetch", 1, 10, 10, broker, broker, Ordered, 0},
 	{FindCoordinator, "FindCoordinator", 0, 6, 6, broker, broker, Ordered, 0},
 	{JoinGroup, "JoinGroup", 0, 9, 9, broker, broker, LongPoll, 0},

@@ -36,8 +36,8 @@ const (
 	ShuttingDown
 )
 
-// Call is one request on its way. Exactly one of Reply, ReplyRegions, NoReply
-// and Close must be called, from any goroutine. Afterwards Body and everything
+// Call is one request on its way. Exactly one of Reply, ReplyLater, ReplyRegions,
+// NoReply and Close must be called, from any goroutine. Afterwards Body and everything
 // decoded from it that is not a string must not be touched: it may be reused.
 type Call struct {
 	Header   frame.Header
@@ -94,10 +94,21 @@ func (c *Call) Request() (kmsg.Request, error) {
 // Reply encodes resp and queues it. It never blocks: a small reply whose turn has
 // come is written at once if the socket takes it without waiting.
 func (c *Call) Reply(resp kmsg.Response) {
+	c.encode(resp)
+	c.Conn.finish(c, atOnce)
+}
+
+// ReplyLater is Reply for whoever finishes many calls at a time. It writes nothing:
+// the caller owes a Conn.Send, which writes all replies of a connection together.
+func (c *Call) ReplyLater(resp kmsg.Response) {
+	c.encode(resp)
+	c.Conn.finish(c, bySend)
+}
+
+func (c *Call) encode(resp kmsg.Response) {
 	c.claim()
 	b := takeBlock(1 << minClass)
 	c.out = b.replace(frame.AppendResponse(b.mem[:0], c.Header.Key, c.Header.Version, c.Header.CorrelationID, resp))
-	c.Conn.finish(c, true)
 }
 
 // ReplyRegions queues head, which begins with the size of the whole reply and
@@ -109,13 +120,13 @@ func (c *Call) ReplyRegions(head []byte, regions []Region) {
 	c.out = takeBlock(len(head))
 	copy(c.out.mem, head)
 	c.regions = regions
-	c.Conn.finish(c, true)
+	c.Conn.finish(c, atOnce)
 }
 
 // NoReply finishes the call without an answer (Produce with acks=0).
 func (c *Call) NoReply() {
 	c.claim()
-	c.Conn.finish(c, false)
+	c.Conn.finish(c, byWriter)
 }
 
 // Close finishes the call by closing the connection because of err, after the
@@ -123,7 +134,7 @@ func (c *Call) NoReply() {
 func (c *Call) Close(err error) {
 	c.claim()
 	c.hangUp, c.err = true, err
-	c.Conn.finish(c, false)
+	c.Conn.finish(c, byWriter)
 }
 
 // Notify registers f to be called once when a held call should be answered

@@ -202,9 +202,29 @@ func (c *Conn) Flush() {
 
 func (c *Conn) headDone() bool { return len(c.queue) > 0 && c.queue[0].done }
 
-// finish queues a call's outcome and sees that somebody writes it. eager: try
-// to write it right here, if the socket takes it at once.
-func (c *Conn) finish(call *Call, eager bool) {
+// Send writes the replies that are due and not written yet (ReplyLater), like
+// Reply: never blocking, here if the socket takes them at once.
+func (c *Conn) Send() {
+	c.mu.Lock()
+	start := c.headDone() && !c.writing && !c.reading // the reader flushes, before it waits
+	c.writing = c.writing || start
+	c.mu.Unlock()
+	if start {
+		c.startFlush(atOnce)
+	}
+}
+
+// haste is how replies whose turn has come are to be written.
+type haste uint8
+
+const (
+	byWriter haste = iota // by a goroutine of their own
+	atOnce                // right here, as far as the socket takes them without waiting
+	bySend                // not yet: Conn.Send follows
+)
+
+// finish queues a call's outcome and sees that somebody writes it, unless Send will.
+func (c *Conn) finish(call *Call, h haste) {
 	call.letGo(c.srv.budget)
 	size := 0
 	if call.out != nil {
@@ -219,18 +239,24 @@ func (c *Conn) finish(call *Call, eager bool) {
 	call.done, call.notify = true, nil
 	c.pending += size
 	c.condemned = c.condemned || call.hangUp
-	start := c.headDone() && !c.writing && !c.reading
+	start := h != bySend && c.headDone() && !c.writing && !c.reading
 	if start {
 		c.writing = true
 	}
 	c.changed.Signal()
 	c.mu.Unlock()
-	switch {
-	case start && eager && c.raw != nil:
-		c.tryFlush()
-	case start:
-		go c.flush()
+	if start {
+		c.startFlush(h)
 	}
+}
+
+// startFlush has the replies written that are due; the caller has set writing.
+func (c *Conn) startFlush(h haste) {
+	if h == atOnce && c.raw != nil {
+		c.tryFlush()
+		return
+	}
+	go c.flush()
 }
 
 // watch implements Call.Notify.

@@ -16,7 +16,8 @@
 // itself, which saves a goroutine switch. A small reply with regions that
 // becomes ready later is written where it was made, as far as the socket takes
 // it without waiting; everything else by a goroutine that lives only while there
-// is something to write.
+// is something to write. Who finishes many calls at a time puts the replies down
+// first (ReplyLater) and has them written after (Send): one write a connection.
 //
 // # Invariants
 //

@@ -154,7 +154,11 @@ func (c *Conn) buffered(n int) error {
 	if in.buf == nil {
 		in.buf = make([]byte, peekSmall)
 	}
-	if in.r > 0 {
+	switch {
+	case in.r == 0:
+	case in.w == len(in.buf) && in.w > in.r && in.w < peekLarge:
+		in.grow() // whole frames filled it: with room, more of them come with a read
+	default:
 		in.w = copy(in.buf, in.buf[in.r:in.w])
 		in.r = 0
 	}
