@@ -38,6 +38,7 @@ func (l *leader) checkChange(c *Core) (Code, string) {
 	}
 	switch _, kraft := c.Voters(); {
 	case l.adding != nil || l.removing != nil:
+		invariant.Sometimes(true, "raft: a second change of the voters is refused")
 		return RequestTimedOut, "another change of the voters is under way"
 	case !l.established(c):
 		return RequestTimedOut, "the leader has not committed a record of its epoch yet"
@@ -91,6 +92,7 @@ func (c *Core) stepVersions(from ids.NodeID, r VersionsReply, now int64) {
 	case !r.Known || r.MinKRaft > kraft || r.MaxKRaft < kraft:
 		l.endAdd(c, InvalidRequest, fmt.Sprintf("the new voter does not support kraft.version %d", kraft))
 	case !l.caughtUp(a.voter, now):
+		invariant.Sometimes(true, "raft: a new voter lags behind")
 		l.endAdd(c, RequestTimedOut, fmt.Sprintf("%v lags behind", a.voter))
 	default:
 		set := c.log.lastVoters().With(Voter{Key: a.voter, Endpoints: a.endpoints, MinKRaft: r.MinKRaft, MaxKRaft: r.MaxKRaft})
@@ -200,6 +202,7 @@ func (l *leader) expireChanges(c *Core, now int64) int64 {
 	}
 	if r := l.removing; r != nil {
 		if next = min(next, r.deadline); now >= r.deadline {
+			invariant.Sometimes(true, "raft: a change of the voters takes too long")
 			l.endRemove(c, RequestTimedOut, "")
 		}
 	}

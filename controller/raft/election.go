@@ -99,6 +99,9 @@ func (c *Core) stepVote(r VoteRequest, now int64) VoteReply {
 	}
 	upToDate := !r.Last.Less(c.log.last()) || c.mutant(MutantVoteForShortLog)
 	granted := c.role.grants(c, r, upToDate)
+	invariant.Sometimes(!upToDate, "raft: a vote for a shorter log is refused")
+	invariant.Sometimes(!granted && r.PreVote && c.role.role() == Follower, "raft: a pre-vote is refused by who hears from the leader")
+	invariant.Sometimes(!granted && !r.PreVote && c.hard.Voted.ID >= 0, "raft: a second vote in an epoch is refused")
 	if granted && !r.PreVote {
 		c.giveVote(r.Candidate, now)
 	}
@@ -249,6 +252,7 @@ func (c *Core) successionBackoff(successors []ReplicaKey) int64 {
 	})
 	switch {
 	case pos == 0:
+		invariant.Sometimes(true, "raft: the first successor campaigns at once")
 		return 0
 	case pos < 0:
 		return c.cfg.ElectionBackoff

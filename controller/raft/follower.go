@@ -44,6 +44,7 @@ func (s *follower) poll(c *Core, now int64) int64 {
 	}
 	voter, campaigns := c.IsVoter(), c.mayCampaign()
 	if campaigns && now >= s.fetchDeadline {
+		invariant.Sometimes(!s.suspected, "raft: a follower's fetch timeout ends")
 		c.becomeProspective("fetch timeout", now)
 		return now
 	}
@@ -234,6 +235,7 @@ func (c *Core) stepSnapshotReply(r SnapshotReply, now int64) {
 	d := f.download
 	if r.Err != None {
 		c.note("snapshot %v cannot be fetched (error %d)", d.id, r.Err)
+		invariant.Sometimes(true, "raft: a snapshot is gone while it is downloaded")
 		f.download = nil // the next fetch tells what to do
 		f.alive(c, now)
 		return

@@ -313,6 +313,7 @@ func (c *Core) stepSnapshot(r SnapshotRequest, now int64) SnapshotReply {
 // abandon answers everybody who waits for what only a leader could tell.
 func (l *leader) abandon(c *Core) {
 	gone := LeaderInfo{Err: NotLeaderOrFollower, Leader: ids.NoNode, Epoch: c.hard.Epoch}
+	invariant.Sometimes(len(l.parked) > 0, "raft: a leader steps down while followers wait")
 	for _, f := range l.parked {
 		c.reply(f.call, FetchReply{LeaderInfo: gone, HighWatermark: ids.NoOffset})
 	}

@@ -189,6 +189,7 @@ func (l *raftLog) truncateTo(off ids.Offset) {
 		l.Epochs = l.Epochs[:n-1]
 	}
 	for n := len(l.Voters); n > 0 && l.Voters[n-1].Offset >= off; n-- {
+		invariant.Sometimes(true, "raft: a change of the voters is truncated")
 		l.Voters = l.Voters[:n-1]
 	}
 	for n := len(l.KRaft); n > 0 && l.KRaft[n-1].Offset >= off; n-- {

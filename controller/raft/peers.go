@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/protocol/invariant"
 )
 
 // peer is what the core knows of the line to another node. At most one request
@@ -62,6 +63,7 @@ func (c *Core) trySend(t Target, body Body, now int64) (sent bool, next int64) {
 func (c *Core) expected(m Message, now int64) bool {
 	p := c.peers[m.From]
 	if p == nil || p.call != m.Call || m.Call == 0 {
+		invariant.Sometimes(true, "raft: an answer comes that nobody waits for any more")
 		return false
 	}
 	p.call = 0
@@ -186,6 +188,7 @@ func (c *Core) learn(leader ids.NodeID, epoch ids.LeaderEpoch, at []Endpoint, no
 	}
 	switch {
 	case epoch > c.hard.Epoch && leader >= 0 && len(at) > 0:
+		invariant.Sometimes(c.role.role() == Leader, "raft: a leader learns of its successor")
 		c.becomeFollower(epoch, leader, at, "found a leader of a higher epoch", now)
 	case epoch > c.hard.Epoch:
 		c.becomeUnattached(epoch, leader, "found a higher epoch", now)

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"math/rand/v2"
+
 	"github.com/gregorbroker/gregor/controller/raft"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/vfs"
@@ -31,6 +33,7 @@ func (w *world) schedule() []fault {
 	}
 	p := &w.plan
 	add(p.kills, 300, 3000, w.kill)
+	add(p.stops, 300, 3000, w.shutdown)
 	add(p.cuts, 300, 3000, w.cut)
 	add(p.midWrites, 200, 2000, w.armCut)
 	add(p.pauses, 500, 3000, w.suspend)
@@ -77,6 +80,35 @@ func (w *world) kill() {
 	}
 }
 
+// shutdown ends a process in order: a leader resigns and names its successors, and the
+// log is closed when they have heard of it, or half a second later.
+func (w *world) shutdown() {
+	n := w.victim()
+	if !n.up() || w.now < n.paused {
+		return
+	}
+	w.tell("n%d is asked to end", n.id)
+	n.run("stop", func(now int64) error { return n.rep.Do(func(c *raft.Core) { c.Stop(now) }, now) })
+	w.ended(n, n.life, w.now+500)
+}
+
+// ended waits for the end of what shutdown began.
+func (w *world) ended(n *node, life int, latest int64) {
+	switch {
+	case n.life != life || !n.up():
+	case !n.rep.Core().Stopped() && w.now < latest || w.now < n.paused:
+		w.after(5, func() { w.ended(n, life, latest) })
+	default:
+		n.run("close", func(int64) error { return n.rep.Close(true) })
+		if n.up() {
+			w.tell("n%d has ended", n.id)
+			w.hit(Shutdown)
+			n.gone(nil)
+			w.rebootLater(n)
+		}
+	}
+}
+
 // cut takes the power: what was not synced survives by chance. A process may have been
 // killed before, and what it wrote still be in the page cache.
 func (w *world) cut() {
@@ -84,6 +116,7 @@ func (w *world) cut() {
 	w.powerOff(n)
 	n.off = w.chance(0.5)
 	if w.chance(0.2) { // and with it the whole room
+		w.hit(Blackout)
 		for _, o := range w.nodes {
 			w.powerOff(o)
 		}
@@ -93,13 +126,19 @@ func (w *world) cut() {
 func (w *world) powerOff(n *node) {
 	w.tell("n%d loses power", n.id)
 	w.hit(PowerCut)
-	disk := n.disk.CrashClone(w.plan.survive, w.rnd)
+	disk := w.crashed(n.disk)
 	if !n.up() {
 		n.disk = disk
 		return
 	}
 	n.stop(disk)
 	w.rebootLater(n)
+}
+
+// crashed is what a power cut leaves of a disk. How much was not synced takes nothing from the
+// randomness of the run.
+func (w *world) crashed(disk *vfs.Mem) *vfs.Mem {
+	return disk.CrashClone(w.plan.survive, rand.New(rand.NewPCG(w.rnd.Uint64(), 0)))
 }
 
 // armCut takes the power in the middle of one of the next writes.
@@ -112,7 +151,7 @@ func (w *world) armCut() {
 	n.fs.armed, n.fs.left = true, w.rnd.IntN(30)
 	n.fs.cut = func() *vfs.Mem {
 		w.rebootLater(n)
-		return disk.CrashClone(w.plan.survive, w.rnd)
+		return w.crashed(disk)
 	}
 }
 

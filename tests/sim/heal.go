@@ -2,6 +2,7 @@ package sim
 
 import (
 	"github.com/gregorbroker/gregor/controller/raft"
+	"github.com/gregorbroker/gregor/protocol/invariant"
 )
 
 // heal ends all faults. A minority of the voters may stay dead.
@@ -62,6 +63,7 @@ func (w *world) bury() {
 		}
 		if n.dead {
 			w.tell("n%d stays dead", n.id)
+			invariant.Sometimes(true, "sim: the quorum comes back without one of its voters")
 			n.stop(nil)
 			n.off = w.chance(0.5)
 		}

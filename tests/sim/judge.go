@@ -4,6 +4,7 @@ import (
 	"github.com/gregorbroker/gregor/controller/raft"
 	"github.com/gregorbroker/gregor/controller/raftio"
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/protocol/invariant"
 )
 
 // judge looks at the nodes from outside and knows what may never be. What it
@@ -248,6 +249,9 @@ func (j *judge) elected(n *node, epoch ids.LeaderEpoch, s *sight) {
 		fail("two leaders in epoch %d: node %d in its life %d, and node %d in its life %d", epoch, was.id, was.life, l.id, l.life)
 	}
 	j.leaders[epoch] = l
+	for _, o := range j.w.nodes {
+		invariant.Sometimes(o != n && o.up() && o.rep.Core().Role() == raft.Leader, "sim: two nodes take themselves for the leader, of different epochs")
+	}
 	if epoch < j.commitEpoch {
 		return // elected late, by votes of an epoch that is over: it will commit nothing
 	}

@@ -17,7 +17,9 @@ const (
 	Ring
 	Swizzle
 	Kill
+	Shutdown
 	PowerCut
+	Blackout
 	MidWriteCut
 	Pause
 	LongPause
@@ -42,7 +44,7 @@ var faultNames = [faultCount]string{
 	RefusedConnection: "a connection is refused",
 	Halves:            "a message is held by a partition in two", Isolation: "a message is held by the isolation of one node",
 	OneWay: "a message is held in one direction", Ring: "a message is held by a ring of majorities", Swizzle: "a message is held by a swizzle",
-	Kill: "a process is killed", PowerCut: "the power goes", MidWriteCut: "the power goes in the middle of a write",
+	Kill: "a process is killed", Shutdown: "a node is shut down in order", PowerCut: "the power of a node goes", Blackout: "the power of all nodes goes", MidWriteCut: "the power goes in the middle of a write",
 	Pause: "a process is stopped for a while", LongPause: "a process is stopped for long",
 	DiskError: "a disk fails", DiskFull: "a disk is full", FailedSync: "a flush fails", Rot: "a file rots", LostDisk: "a disk is lost",
 	SmallDrift: "a clock drifts by up to 1 %", LargeDrift: "a clock drifts by up to 5 %", ClockJump: "a wall clock jumps by up to an hour",

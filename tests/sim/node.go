@@ -159,8 +159,13 @@ func (n *node) stop(disk *vfs.Mem) {
 	if !n.up() {
 		return
 	}
-	n.w.judge.stopped(n)
 	_ = n.rep.Close(false) // a killed process closes nothing in order
+	n.gone(disk)
+}
+
+// gone notes that the process has ended.
+func (n *node) gone(disk *vfs.Mem) {
+	n.w.judge.stopped(n)
 	n.rep, n.paused, n.waiting = nil, 0, nil
 	if disk != nil {
 		n.disk = disk

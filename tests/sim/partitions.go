@@ -76,7 +76,9 @@ func (w *world) oneWay() {
 // ring leaves each voter a majority that it sees, and no two of them the same: the voters
 // stand in a circle and reach only those next to them. Of three, the outer two do
 // not see each other. Every node then finds a quorum that might follow it.
-func (w *world) ring() {
+func (w *world) ring() { w.ringFor(w.between(300, 6000)) }
+
+func (w *world) ringFor(ms int64) {
 	order := w.members()
 	n := len(order)
 	if n < 3 {
@@ -92,7 +94,7 @@ func (w *world) ring() {
 		return isVoter && too && !inReach(a, b, n)
 	})
 	w.tell("ring of %d voters: %v", n, place)
-	w.blockFor(cut, Ring, w.between(300, 6000))
+	w.blockFor(cut, Ring, ms)
 }
 
 // inReach tells whether two places of a ring of n see each other.

@@ -24,9 +24,9 @@ type plan struct {
 	strays              float64 // chance that a message was received already when its connection broke
 	drift               float64 // by how much of its speed a clock may be wrong
 
-	sickDisks, rots, jumps, moves, upgrades                   bool
-	kills, cuts, midWrites, pauses, snapshots, changes, wipes bool
-	partitions, isolations, oneWays, rings, swizzles          bool
+	sickDisks, rots, jumps, moves, upgrades                          bool
+	kills, stops, cuts, midWrites, pauses, snapshots, changes, wipes bool
+	partitions, isolations, oneWays, rings, swizzles                 bool
 }
 
 // draw decides the run. Each kind of fault is on in some seeds only, so that rare
@@ -36,7 +36,7 @@ func (w *world) draw() {
 	p := plan{
 		voters: int(w.between(1, 5)), observers: int(w.between(0, 2)), faultsUntil: w.between(4_000, 14_000),
 		delay: []float64{0.2, 1, 5, 20}[w.rnd.IntN(4)], appendEvery: w.between(10, 250), survive: []float64{0, 0.5, 1}[w.rnd.IntN(3)],
-		kills: on(0.5), cuts: on(0.5), midWrites: on(0.4), pauses: on(0.3), snapshots: on(0.4),
+		kills: on(0.5), stops: on(0.3), cuts: on(0.5), midWrites: on(0.4), pauses: on(0.3), snapshots: on(0.4),
 		partitions: on(0.3), isolations: on(0.2), oneWays: on(0.4), rings: on(0.2), swizzles: on(0.2),
 	}
 	if on(0.2) {

@@ -18,6 +18,9 @@ var (
 	mutant   = flag.Uint64("mutant", 0, "with -seed: the errors to switch on")
 )
 
+// enough seeds reach every state and see every fault.
+const enough = 2000
+
 // rare are the states that the faults are there for.
 var rare = []string{
 	"raft: a follower truncates", "raft: a follower installs a snapshot", "raft: the leader's port refuses",
@@ -27,6 +30,13 @@ var rare = []string{
 	"raft: a node is asked for the vote of its lost disk",
 	"raft: kraft.version is upgraded", "raft: a voter tells of new endpoints", "raft: a node asks to join",
 	"raft: a node asks that its lost disk be removed", "sim: the disk of a leader fails", "sim: a start finds that the log rotted", "sim: a process finds that its log rots",
+	"sim: two nodes take themselves for the leader, of different epochs", "sim: the quorum comes back without one of its voters",
+	"raft: a vote for a shorter log is refused", "raft: a pre-vote is refused by who hears from the leader",
+	"raft: a second vote in an epoch is refused", "raft: the first successor campaigns at once",
+	"raft: a second change of the voters is refused", "raft: a new voter lags behind", "raft: a change of the voters takes too long",
+	"raft: a change of the voters is truncated", "raft: a leader learns of its successor",
+	"raft: an answer comes that nobody waits for any more", "raft: a snapshot is gone while it is downloaded",
+	"raft: a follower's fetch timeout ends", "raft: a leader steps down while followers wait",
 }
 
 // each runs seeds from 1 on, on all processors, until do returns false or n are done.
@@ -82,6 +92,13 @@ func TestQuorumSurvivesFaults(t *testing.T) {
 		}
 		return true
 	})
+	t.Logf("%d seeds: %d events, %d leaders, %d records committed", *seeds, events.Load(), leaders.Load(), committed.Load())
+	for f, n := range faults {
+		t.Logf("%9d %v", n, Fault(f))
+	}
+	if *seeds < enough {
+		return
+	}
 	for _, state := range rare {
 		if invariant.Reached()[state] == 0 {
 			t.Errorf("never reached: %s", state)
@@ -90,10 +107,6 @@ func TestQuorumSurvivesFaults(t *testing.T) {
 	for _, f := range faults.Missing() {
 		t.Errorf("never happened: %v", f)
 	}
-	for f, n := range faults {
-		t.Logf("%9d %v", n, Fault(f))
-	}
-	t.Logf("%d seeds: %d events, %d leaders, %d records committed", *seeds, events.Load(), leaders.Load(), committed.Load())
 }
 
 // TestMutantsAreCaught proves that the judges bite: each error of the bug museum,
@@ -142,11 +155,15 @@ func TestMutantsAreCaught(t *testing.T) {
 // happen at the same moment, in the same way.
 func TestWallClocksDoNotMatter(t *testing.T) {
 	var jumps, runs atomic.Int64
-	each(300, func(s uint64) bool {
-		with, err := Run(Config{Seed: s})
-		if with.Faults[ClockJump] == 0 || with.Faults[Rot] > 0 { // a flipped bit is told of with the batch's checksum
+	each(400, func(s uint64) bool {
+		w := newWorld(Config{Seed: s})
+		w.draw()
+		// A bit that flipped is told of with a checksum, over timestamps too; and which blocks a power cut
+		// leaves by chance depends on how many there are, of the time index too.
+		if !w.plan.jumps || w.plan.rots || w.plan.survive == 0.5 {
 			return true
 		}
+		with, err := Run(Config{Seed: s})
 		without, _ := Run(Config{Seed: s, SteadyClocks: true})
 		if with.Hash != without.Hash {
 			t.Errorf("seed %d goes another way when clocks jump: %v", s, err)

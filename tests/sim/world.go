@@ -79,21 +79,8 @@ type world struct {
 
 // Run plays one seed. The error says which invariant broke, and when.
 func Run(cfg Config) (res Result, err error) {
-	w := &world{cfg: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 0x6772656f72)), links: map[linkKey]*link{}, ballots: map[uint64]raft.VoteRequest{}, trace: fnv.New64a()}
-	defer func() {
-		if p := recover(); p != nil {
-			if v, ok := p.(violation); ok {
-				err = fmt.Errorf("seed %d at %d ms: %s", cfg.Seed, w.now, v.text)
-			} else {
-				err = fmt.Errorf("seed %d at %d ms: panic: %v", cfg.Seed, w.now, p)
-			}
-		}
-		res = Result{Hash: w.trace.Sum64(), Events: w.events, Faults: w.faults}
-		if w.judge != nil {
-			res.Committed, res.Leaders = w.judge.committedEnd, len(w.judge.leaders)
-		}
-	}()
-	w.judge = newJudge(w)
+	w := newWorld(cfg)
+	defer w.judgement(&res, &err)
 	w.draw()
 	w.build()
 	w.play(w.plan.faultsUntil)
@@ -101,6 +88,24 @@ func Run(cfg Config) (res Result, err error) {
 	w.play(w.now + livenessTime)
 	w.judge.alive()
 	return res, nil
+}
+
+func newWorld(cfg Config) *world {
+	w := &world{cfg: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 0x6772656f72)), links: map[linkKey]*link{}, ballots: map[uint64]raft.VoteRequest{}, trace: fnv.New64a()}
+	w.judge = newJudge(w)
+	return w
+}
+
+// judgement ends a run, whichever way it went.
+func (w *world) judgement(res *Result, err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case violation:
+		*err = fmt.Errorf("seed %d at %d ms: %s", w.cfg.Seed, w.now, p.text)
+	default:
+		*err = fmt.Errorf("seed %d at %d ms: panic: %v", w.cfg.Seed, w.now, p)
+	}
+	*res = Result{Hash: w.trace.Sum64(), Events: w.events, Committed: w.judge.committedEnd, Leaders: len(w.judge.leaders), Faults: w.faults}
 }
 
 // livenessTime is how long the healed quorum has, in ms.
