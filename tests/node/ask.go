@@ -18,12 +18,23 @@ type Quorum struct {
 	Voters, Observers map[int]int64
 	// Directories are the voters' directory ids.
 	Directories map[int][16]byte
+	// Listed are the ids of voters and observers as they were listed, one twice if it was.
+	Listed []int
 }
 
 // DescribeQuorum asks this node's controller, which must lead.
 func (s *Server) DescribeQuorum(ctx context.Context) (Quorum, error) {
+	return describeQuorum(ctx, s.Controller())
+}
+
+// DescribeQuorumOfBroker asks this node's broker, which asks the controller that leads.
+func (s *Server) DescribeQuorumOfBroker(ctx context.Context) (Quorum, error) {
+	return describeQuorum(ctx, s.Addr())
+}
+
+func describeQuorum(ctx context.Context, addr string) (Quorum, error) {
 	var q Quorum
-	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Controller()), kgo.RequestRetries(0))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.RequestRetries(0))
 	if err != nil {
 		return q, err
 	}
@@ -49,9 +60,11 @@ func (s *Server) DescribeQuorum(ctx context.Context) (Quorum, error) {
 		Voters: map[int]int64{}, Observers: map[int]int64{}, Directories: map[int][16]byte{}}
 	for _, v := range p.CurrentVoters {
 		q.Voters[int(v.ReplicaID)], q.Directories[int(v.ReplicaID)] = v.LogEndOffset, v.ReplicaDirectoryID
+		q.Listed = append(q.Listed, int(v.ReplicaID))
 	}
 	for _, o := range p.Observers {
 		q.Observers[int(o.ReplicaID)] = o.LogEndOffset
+		q.Listed = append(q.Listed, int(o.ReplicaID))
 	}
 	return q, nil
 }
