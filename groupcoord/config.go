@@ -1,17 +1,11 @@
 package groupcoord
 
-import (
-	"strconv"
-
-	"github.com/gregorbroker/gregor/groupcoord/consumer"
-)
+import "github.com/gregorbroker/gregor/groupcoord/consumer"
 
 // Config is the group coordinator's part of the broker configuration. Times
 // are in milliseconds.
 type Config struct {
 	OffsetsPartitions      int32 // offsets.topic.num.partitions
-	OffsetsReplication     int32 // offsets.topic.replication.factor
-	OffsetsSegmentBytes    int32 // offsets.topic.segment.bytes
 	OffsetsCompression     int32 // offsets.topic.compression.codec: 0 none … 4 zstd
 	OffsetMetadataMaxBytes int32 // offset.metadata.max.bytes
 	OffsetsRetention       int64 // offsets.retention.minutes
@@ -45,8 +39,6 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		OffsetsPartitions:      50,
-		OffsetsReplication:     3,
-		OffsetsSegmentBytes:    100 << 20,
 		OffsetMetadataMaxBytes: 4096,
 		OffsetsRetention:       10080 * 60_000,
 		OffsetsRetentionCheck:  600_000,
@@ -85,14 +77,5 @@ func (c *Config) consumers(settings func(string) consumer.Settings) consumer.Con
 		MaxSize: int(c.ConsumerMaxSize), ClassicMaxSize: int(c.GroupMaxSize), Assignors: c.ConsumerAssignors,
 		Upgrade: c.ConsumerUpgrade, Downgrade: c.ConsumerDowngrade, RegexRefresh: c.ConsumerRegexRefresh,
 		Soon: c.RebalanceInterval, Settings: settings,
-	}
-}
-
-// TopicConfigs are the topic configurations __consumer_offsets is created with.
-func (c Config) TopicConfigs() map[string]string {
-	return map[string]string{
-		"cleanup.policy":   "compact",
-		"compression.type": "producer",
-		"segment.bytes":    strconv.Itoa(int(c.OffsetsSegmentBytes)),
 	}
 }

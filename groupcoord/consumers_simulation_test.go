@@ -16,14 +16,14 @@ import (
 // time, which may be held, and reads a partition from when it hears of it until it
 // has said that it gave it up.
 type reader struct {
-	id      string
-	epoch   int32
-	has     []int32 // told
-	reads   []int32
-	full    bool // says all that there is to say, as clients do after an error
-	out     bool
-	life    int
-	line    line
+	id    string
+	epoch int32
+	has   []int32 // told
+	reads []int32
+	full  bool // says all that there is to say, as clients do after an error
+	out   bool
+	life  int
+	line  line
 }
 
 // school is the readers of one group.

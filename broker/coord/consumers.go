@@ -89,21 +89,15 @@ func consumerConfig(c *groupcoord.Config, v *configs.Values) {
 	policy := strings.ToUpper(v.String("group.consumer.migration.policy"))
 	c.ConsumerUpgrade = policy == "UPGRADE" || policy == "BIDIRECTIONAL"
 	c.ConsumerDowngrade = policy == "DOWNGRADE" || policy == "BIDIRECTIONAL"
-	if list := assignors(v.List("group.consumer.assignors")); len(list) > 0 {
-		c.ConsumerAssignors = list
-	}
+	c.ConsumerAssignors = assignors(v.List("group.consumer.assignors"))
 }
 
-// assignors are the names of those assignors that there are, which may be given
-// by the names of Kafka's classes as well.
+// assignors are the short names of a list that was checked at the start.
 func assignors(list []string) []string {
 	var out []string
-	for _, name := range list {
-		switch name {
-		case "uniform", "org.apache.kafka.coordinator.group.assignor.UniformAssignor":
-			out = append(out, "uniform")
-		case "range", "org.apache.kafka.coordinator.group.assignor.RangeAssignor":
-			out = append(out, "range")
+	for _, given := range list {
+		if name, ok := configs.ConsumerAssignor(given); ok && !slices.Contains(out, name) {
+			out = append(out, name)
 		}
 	}
 	return out

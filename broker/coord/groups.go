@@ -35,7 +35,7 @@ type Groups struct {
 // NewGroups makes the group coordinator and registers it with the replicas; call
 // it before their first Apply.
 func NewGroups(replicas *replica.Manager, broker *configs.Values, logger *zap.Logger) *Groups {
-	g := &Groups{image: replicas.Image, consumers: slices.Contains(broker.List("group.coordinator.rebalance.protocols"), "consumer")}
+	g := &Groups{image: replicas.Image, consumers: consumersAllowed(broker)}
 	g.Service = groupcoord.New(groupcoord.Options{
 		Config:   GroupConfig(broker),
 		Settings: settings{broker, replicas.Image}.of,
@@ -55,6 +55,11 @@ func NewGroups(replicas *replica.Manager, broker *configs.Values, logger *zap.Lo
 	})
 	replicas.OnHighWatermark(groupcoord.Topic, g.Committed)
 	return g
+}
+
+// consumersAllowed tells whether the configuration lets KIP-848 be.
+func consumersAllowed(broker *configs.Values) bool {
+	return slices.Contains(broker.List("group.coordinator.rebalance.protocols"), "consumer")
 }
 
 // Apply is the image.Publisher: call it after the replicas' Apply.
@@ -83,8 +88,6 @@ func (g *Groups) Apply(d *image.Delta, _ *image.Image) {
 func GroupConfig(v *configs.Values) groupcoord.Config {
 	c := groupcoord.DefaultConfig()
 	c.OffsetsPartitions = v.Int("offsets.topic.num.partitions")
-	c.OffsetsReplication = v.Int("offsets.topic.replication.factor")
-	c.OffsetsSegmentBytes = v.Int("offsets.topic.segment.bytes")
 	c.OffsetsCompression = v.Int("offsets.topic.compression.codec")
 	c.OffsetMetadataMaxBytes = v.Int("offset.metadata.max.bytes")
 	c.OffsetsRetention = int64(v.Int("offsets.retention.minutes")) * 60_000

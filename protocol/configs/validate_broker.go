@@ -133,6 +133,22 @@ func (p *problems) groups() {
 		"group.streams.num.standby.replicas must be less than or equal to group.streams.max.standby.replicas")
 	p.require(len(v.List("group.share.assignors")) == 1, "group.share.assignors must contain exactly one assignor, but found %d",
 		len(v.List("group.share.assignors")))
+	for _, name := range v.List("group.consumer.assignors") {
+		_, known := ConsumerAssignor(name)
+		p.require(known, "group.consumer.assignors: there is no assignor %s; name uniform or range, or their classes in Kafka (classes of your own do not run in gregor)", name)
+	}
+}
+
+// ConsumerAssignor is the short name of a server-side assignor, which may be given
+// by the name of Kafka's class as well; false when there is none of that name.
+func ConsumerAssignor(name string) (string, bool) {
+	switch name {
+	case "uniform", "org.apache.kafka.coordinator.group.assignor.UniformAssignor":
+		return "uniform", true
+	case "range", "org.apache.kafka.coordinator.group.assignor.RangeAssignor":
+		return "range", true
+	}
+	return "", false
 }
 
 func (p *problems) connections() {
