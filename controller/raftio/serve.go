@@ -43,46 +43,67 @@ func isMetadata(topic string, partition int32) bool {
 	return topic == metadataPartition.Topic && partition == metadataPartition.Partition
 }
 
+// about finds the one partition that a request of the quorum names, or says why it
+// concerns another quorum, or none: it names more, or one that is not ours.
+func about[T, P any](o *Options, cluster *string, topics []T, of func(*T) []P, ours func(*T, *P) bool) (*P, raft.Code) {
+	if !o.sameCluster(cluster) {
+		return nil, raft.InconsistentCluster
+	}
+	if len(topics) != 1 {
+		return nil, raft.InvalidRequest
+	}
+	t := &topics[0]
+	if ps := of(t); len(ps) == 1 && ours(t, &ps[0]) {
+		return &ps[0], raft.None
+	}
+	return nil, raft.InvalidRequest
+}
+
 // ended stands for the reply of a node that is shut down.
 var ended = raft.LeaderInfo{Err: raft.BrokerNotAvailable, Leader: ids.NoNode}
 
-// endpoint picks the endpoint that a reply names: that of the quorum's listener.
-func (o *Options) endpoint(es []raft.Endpoint) (raft.Endpoint, bool) {
-	for _, e := range es {
+// replyOr is the core's reply, or gone from a node that ended before it had one.
+func replyOr[R raft.Body](b raft.Body, gone R) R {
+	if r, ok := b.(R); ok {
+		return r
+	}
+	return gone
+}
+
+// leaderAt picks the endpoint by which a reply names the leader: that of the quorum's listener.
+func (o *Options) leaderAt(v *raft.LeaderInfo) (at raft.Endpoint, known bool) {
+	if v.Leader < 0 || len(v.Endpoints) == 0 {
+		return raft.Endpoint{}, false
+	}
+	for _, e := range v.Endpoints {
 		if e.Name == o.ListenerName {
 			return e, true
 		}
 	}
-	if len(es) == 0 {
-		return raft.Endpoint{}, false
-	}
-	return es[0], true
+	return v.Endpoints[0], true
 }
 
 func decodeVote(r *kmsg.VoteRequest, o *Options) (raft.Body, respond, kmsg.Response) {
 	resp := r.ResponseKind().(*kmsg.VoteResponse)
-	if !o.sameCluster(r.ClusterID) {
-		resp.ErrorCode = int16(raft.InconsistentCluster)
+	p, code := about(o, r.ClusterID, r.Topics,
+		func(t *kmsg.VoteRequestTopic) []kmsg.VoteRequestTopicPartition { return t.Partitions },
+		func(t *kmsg.VoteRequestTopic, p *kmsg.VoteRequestTopicPartition) bool {
+			return isMetadata(t.Topic, p.Partition)
+		})
+	if code != raft.None {
+		resp.ErrorCode = int16(code)
 		return nil, nil, resp
 	}
-	if len(r.Topics) != 1 || len(r.Topics[0].Partitions) != 1 || !isMetadata(r.Topics[0].Topic, r.Topics[0].Partitions[0].Partition) {
-		resp.ErrorCode = int16(raft.InvalidRequest)
-		return nil, nil, resp
-	}
-	p := r.Topics[0].Partitions[0]
 	body := raft.VoteRequest{
 		Candidate: raft.ReplicaKey{ID: ids.NodeID(p.CandidateID), Directory: p.CandidateDirectoryID}, Voter: voterKey(r.Version >= 1, r.VoterID, p.VoterDirectoryID),
 		Epoch: ids.LeaderEpoch(p.CandidateEpoch), Last: ids.OffsetAndEpoch{Offset: ids.Offset(p.LastOffset), Epoch: ids.LeaderEpoch(p.LastOffsetEpoch)}, PreVote: p.PreVote,
 	}
 	return body, func(b raft.Body) kmsg.Response {
-		v, ok := b.(raft.VoteReply)
-		if !ok {
-			v.LeaderInfo = ended
-		}
+		v := replyOr(b, raft.VoteReply{LeaderInfo: ended})
 		out := kmsg.NewVoteResponseTopicPartition()
 		out.ErrorCode, out.LeaderID, out.LeaderEpoch, out.VoteGranted = int16(v.Err), int32(v.Leader), int32(v.Epoch), v.Granted
 		resp.Topics = []kmsg.VoteResponseTopic{{Topic: metadataPartition.Topic, Partitions: []kmsg.VoteResponseTopicPartition{out}}}
-		if e, ok := o.endpoint(v.Endpoints); ok && v.Leader >= 0 && r.Version >= 1 {
+		if e, ok := o.leaderAt(&v.LeaderInfo); ok && r.Version >= 1 {
 			resp.NodeEndpoints = []kmsg.VoteResponseNodeEndpoint{{NodeID: int32(v.Leader), Host: e.Host, Port: e.Port}}
 		}
 		return resp
@@ -98,28 +119,27 @@ func voterKey(told bool, id int32, dir [16]byte) raft.ReplicaKey {
 
 func decodeBegin(r *kmsg.BeginQuorumEpochRequest, o *Options) (raft.Body, respond, kmsg.Response) {
 	resp := r.ResponseKind().(*kmsg.BeginQuorumEpochResponse)
-	if !o.sameCluster(r.ClusterID) {
-		resp.ErrorCode = int16(raft.InconsistentCluster)
+	p, code := about(o, r.ClusterID, r.Topics,
+		func(t *kmsg.BeginQuorumEpochRequestTopic) []kmsg.BeginQuorumEpochRequestTopicPartition {
+			return t.Partitions
+		},
+		func(t *kmsg.BeginQuorumEpochRequestTopic, p *kmsg.BeginQuorumEpochRequestTopicPartition) bool {
+			return isMetadata(t.Topic, p.Partition)
+		})
+	if code != raft.None {
+		resp.ErrorCode = int16(code)
 		return nil, nil, resp
 	}
-	if len(r.Topics) != 1 || len(r.Topics[0].Partitions) != 1 || !isMetadata(r.Topics[0].Topic, r.Topics[0].Partitions[0].Partition) {
-		resp.ErrorCode = int16(raft.InvalidRequest)
-		return nil, nil, resp
-	}
-	p := r.Topics[0].Partitions[0]
 	body := raft.BeginEpochRequest{Leader: ids.NodeID(p.LeaderID), Epoch: ids.LeaderEpoch(p.LeaderEpoch), Voter: voterKey(r.Version >= 1, r.VoterID, p.VoterDirectoryID)}
 	for _, e := range r.LeaderEndpoints {
 		body.Endpoints = append(body.Endpoints, raft.Endpoint{Name: e.Name, Host: e.Host, Port: e.Port})
 	}
 	return body, func(b raft.Body) kmsg.Response {
-		v, ok := b.(raft.BeginEpochReply)
-		if !ok {
-			v.LeaderInfo = ended
-		}
+		v := replyOr(b, raft.BeginEpochReply{LeaderInfo: ended})
 		out := kmsg.NewBeginQuorumEpochResponseTopicPartition()
 		out.ErrorCode, out.LeaderID, out.LeaderEpoch = int16(v.Err), int32(v.Leader), int32(v.Epoch)
 		resp.Topics = []kmsg.BeginQuorumEpochResponseTopic{{Topic: metadataPartition.Topic, Partitions: []kmsg.BeginQuorumEpochResponseTopicPartition{out}}}
-		if e, ok := o.endpoint(v.Endpoints); ok && v.Leader >= 0 && r.Version >= 1 {
+		if e, ok := o.leaderAt(&v.LeaderInfo); ok && r.Version >= 1 {
 			resp.NodeEndpoints = []kmsg.BeginQuorumEpochResponseNodeEndpoint{{NodeID: int32(v.Leader), Host: e.Host, Port: e.Port}}
 		}
 		return resp
@@ -128,15 +148,17 @@ func decodeBegin(r *kmsg.BeginQuorumEpochRequest, o *Options) (raft.Body, respon
 
 func decodeEnd(r *kmsg.EndQuorumEpochRequest, o *Options) (raft.Body, respond, kmsg.Response) {
 	resp := r.ResponseKind().(*kmsg.EndQuorumEpochResponse)
-	if !o.sameCluster(r.ClusterID) {
-		resp.ErrorCode = int16(raft.InconsistentCluster)
+	p, code := about(o, r.ClusterID, r.Topics,
+		func(t *kmsg.EndQuorumEpochRequestTopic) []kmsg.EndQuorumEpochRequestTopicPartition {
+			return t.Partitions
+		},
+		func(t *kmsg.EndQuorumEpochRequestTopic, p *kmsg.EndQuorumEpochRequestTopicPartition) bool {
+			return isMetadata(t.Topic, p.Partition)
+		})
+	if code != raft.None {
+		resp.ErrorCode = int16(code)
 		return nil, nil, resp
 	}
-	if len(r.Topics) != 1 || len(r.Topics[0].Partitions) != 1 || !isMetadata(r.Topics[0].Topic, r.Topics[0].Partitions[0].Partition) {
-		resp.ErrorCode = int16(raft.InvalidRequest)
-		return nil, nil, resp
-	}
-	p := r.Topics[0].Partitions[0]
 	body := raft.EndEpochRequest{Leader: ids.NodeID(p.LeaderID), Epoch: ids.LeaderEpoch(p.LeaderEpoch)}
 	for _, id := range p.PreferredSuccessors { // version 0
 		body.Successors = append(body.Successors, raft.ReplicaKey{ID: ids.NodeID(id)})
@@ -148,14 +170,11 @@ func decodeEnd(r *kmsg.EndQuorumEpochRequest, o *Options) (raft.Body, respond, k
 		body.Endpoints = append(body.Endpoints, raft.Endpoint{Name: e.Name, Host: e.Host, Port: e.Port})
 	}
 	return body, func(b raft.Body) kmsg.Response {
-		v, ok := b.(raft.EndEpochReply)
-		if !ok {
-			v.LeaderInfo = ended
-		}
+		v := replyOr(b, raft.EndEpochReply{LeaderInfo: ended})
 		out := kmsg.NewEndQuorumEpochResponseTopicPartition()
 		out.ErrorCode, out.LeaderID, out.LeaderEpoch = int16(v.Err), int32(v.Leader), int32(v.Epoch)
 		resp.Topics = []kmsg.EndQuorumEpochResponseTopic{{Topic: metadataPartition.Topic, Partitions: []kmsg.EndQuorumEpochResponseTopicPartition{out}}}
-		if e, ok := o.endpoint(v.Endpoints); ok && v.Leader >= 0 && r.Version >= 1 {
+		if e, ok := o.leaderAt(&v.LeaderInfo); ok && r.Version >= 1 {
 			resp.NodeEndpoints = []kmsg.EndQuorumEpochResponseNodeEndpoint{{NodeID: int32(v.Leader), Host: e.Host, Port: e.Port}}
 		}
 		return resp
@@ -164,16 +183,16 @@ func decodeEnd(r *kmsg.EndQuorumEpochRequest, o *Options) (raft.Body, respond, k
 
 func decodeFetch(r *kmsg.FetchRequest, o *Options) (raft.Body, respond, kmsg.Response) {
 	resp := r.ResponseKind().(*kmsg.FetchResponse)
-	if !o.sameCluster(r.ClusterID) {
-		resp.ErrorCode = int16(raft.InconsistentCluster)
+	p, code := about(o, r.ClusterID, r.Topics,
+		func(t *kmsg.FetchRequestTopic) []kmsg.FetchRequestTopicPartition { return t.Partitions },
+		func(t *kmsg.FetchRequestTopic, p *kmsg.FetchRequestTopicPartition) bool {
+			byName, byID := r.Version < 13 && t.Topic == metadataPartition.Topic, r.Version >= 13 && t.TopicID == metadataTopicID
+			return p.Partition == metadataPartition.Partition && (byName || byID)
+		})
+	if code != raft.None {
+		resp.ErrorCode = int16(code)
 		return nil, nil, resp
 	}
-	if len(r.Topics) != 1 || len(r.Topics[0].Partitions) != 1 || r.Topics[0].Partitions[0].Partition != 0 ||
-		r.Version < 13 && r.Topics[0].Topic != metadataPartition.Topic || r.Version >= 13 && r.Topics[0].TopicID != metadataTopicID {
-		resp.ErrorCode = int16(raft.InvalidRequest)
-		return nil, nil, resp
-	}
-	p := r.Topics[0].Partitions[0]
 	id := r.ReplicaID
 	if r.Version >= 15 {
 		id = r.ReplicaState.ID
@@ -187,10 +206,7 @@ func decodeFetch(r *kmsg.FetchRequest, o *Options) (raft.Body, respond, kmsg.Res
 		body.HighWatermark = math.MaxInt64 // it does not tell: a new high watermark alone ends no wait
 	}
 	return body, func(b raft.Body) kmsg.Response {
-		v, ok := b.(raft.FetchReply)
-		if !ok {
-			v.LeaderInfo, v.HighWatermark, v.LogStart = ended, ids.NoOffset, ids.NoOffset
-		}
+		v := replyOr(b, raft.FetchReply{LeaderInfo: ended, HighWatermark: ids.NoOffset, LogStart: ids.NoOffset})
 		fillFetch(resp, &v, o)
 		return resp
 	}, nil
@@ -212,23 +228,21 @@ func fillFetch(resp *kmsg.FetchResponse, v *raft.FetchReply, o *Options) {
 		out.RecordBatches = []byte{}
 	}
 	resp.Topics = []kmsg.FetchResponseTopic{{Topic: metadataPartition.Topic, TopicID: metadataTopicID, Partitions: []kmsg.FetchResponseTopicPartition{out}}}
-	if e, ok := o.endpoint(v.Endpoints); ok && v.Leader >= 0 && resp.Version >= 17 {
+	if e, ok := o.leaderAt(&v.LeaderInfo); ok && resp.Version >= 17 {
 		resp.Brokers = []kmsg.FetchResponseBroker{{NodeID: int32(v.Leader), Host: e.Host, Port: int32(e.Port)}}
 	}
 }
 
 func decodeFetchSnapshot(r *kmsg.FetchSnapshotRequest, o *Options) (raft.Body, respond, kmsg.Response) {
 	resp := r.ResponseKind().(*kmsg.FetchSnapshotResponse)
-	if !o.sameCluster(r.ClusterID) {
-		resp.ErrorCode = int16(raft.InconsistentCluster)
+	p, code := about(o, r.ClusterID, r.Topics,
+		func(t *kmsg.FetchSnapshotRequestTopic) []kmsg.FetchSnapshotRequestTopicPartition { return t.Partitions },
+		func(*kmsg.FetchSnapshotRequestTopic, *kmsg.FetchSnapshotRequestTopicPartition) bool { return true })
+	if code != raft.None {
+		resp.ErrorCode = int16(code)
 		return nil, nil, resp
 	}
-	if len(r.Topics) != 1 || len(r.Topics[0].Partitions) != 1 {
-		resp.ErrorCode = int16(raft.InvalidRequest)
-		return nil, nil, resp
-	}
-	p := r.Topics[0].Partitions[0]
-	if !isMetadata(r.Topics[0].Topic, p.Partition) {
+	if !isMetadata(r.Topics[0].Topic, p.Partition) { // answered where the partition is
 		fillSnapshot(resp, r.Topics[0].Topic, p.Partition, &raft.SnapshotReply{LeaderInfo: raft.LeaderInfo{Err: unknownTopicOrPartition, Leader: ids.NoNode}}, o)
 		return nil, nil, resp
 	}
@@ -238,10 +252,7 @@ func decodeFetchSnapshot(r *kmsg.FetchSnapshotRequest, o *Options) (raft.Body, r
 		Position: p.Position, MaxBytes: r.MaxBytes,
 	}
 	return body, func(b raft.Body) kmsg.Response {
-		v, ok := b.(raft.SnapshotReply)
-		if !ok {
-			v.LeaderInfo = ended
-		}
+		v := replyOr(b, raft.SnapshotReply{LeaderInfo: ended})
 		fillSnapshot(resp, metadataPartition.Topic, 0, &v, o)
 		return resp
 	}, nil
@@ -260,7 +271,7 @@ func fillSnapshot(resp *kmsg.FetchSnapshotResponse, topic string, partition int3
 	out.SnapshotID.EndOffset, out.SnapshotID.Epoch = int64(v.ID.Offset), int32(v.ID.Epoch)
 	out.CurrentLeader.LeaderID, out.CurrentLeader.LeaderEpoch = int32(v.Leader), int32(v.Epoch)
 	resp.Topics = []kmsg.FetchSnapshotResponseTopic{{Topic: topic, Partitions: []kmsg.FetchSnapshotResponseTopicPartition{out}}}
-	if e, ok := o.endpoint(v.Endpoints); ok && v.Leader >= 0 && resp.Version >= 1 {
+	if e, ok := o.leaderAt(&v.LeaderInfo); ok && resp.Version >= 1 {
 		resp.NodeEndpoints = []kmsg.FetchSnapshotResponseNodeEndpoint{{NodeID: int32(v.Leader), Host: e.Host, Port: e.Port}}
 	}
 }

@@ -44,10 +44,7 @@ func decodeAdd(r *kmsg.AddRaftVoterRequest, o *Options) (raft.Body, respond, kms
 		body.Endpoints = nil // the core refuses it
 	}
 	return body, func(b raft.Body) kmsg.Response {
-		v, ok := b.(raft.VoterReply)
-		if !ok {
-			v.LeaderInfo = ended
-		}
+		v := replyOr(b, raft.VoterReply{LeaderInfo: ended})
 		resp.ErrorCode, resp.ErrorMessage = int16(v.Err), text(&v)
 		return resp
 	}, nil
@@ -71,10 +68,7 @@ func decodeRemove(r *kmsg.RemoveRaftVoterRequest, o *Options) (raft.Body, respon
 	}
 	body := raft.RemoveVoterRequest{Voter: raft.ReplicaKey{ID: ids.NodeID(r.VoterID), Directory: r.VoterDirectoryID}}
 	return body, func(b raft.Body) kmsg.Response {
-		v, ok := b.(raft.VoterReply)
-		if !ok {
-			v.LeaderInfo = ended
-		}
+		v := replyOr(b, raft.VoterReply{LeaderInfo: ended})
 		resp.ErrorCode, resp.ErrorMessage = int16(v.Err), text(&v)
 		return resp
 	}, nil
@@ -97,13 +91,10 @@ func decodeUpdate(r *kmsg.UpdateRaftVoterRequest, o *Options) (raft.Body, respon
 		body.Voter.Endpoints = nil // the core refuses it
 	}
 	return body, func(b raft.Body) kmsg.Response {
-		v, ok := b.(raft.VoterReply)
-		if !ok {
-			v.LeaderInfo = ended
-		}
+		v := replyOr(b, raft.VoterReply{LeaderInfo: ended})
 		resp.ErrorCode = int16(v.Err)
 		resp.CurrentLeader.LeaderID, resp.CurrentLeader.LeaderEpoch = int32(v.Leader), int32(v.Epoch)
-		if e, ok := o.endpoint(v.Endpoints); ok && v.Leader >= 0 {
+		if e, ok := o.leaderAt(&v.LeaderInfo); ok {
 			resp.CurrentLeader.Host, resp.CurrentLeader.Port = e.Host, int32(e.Port)
 		}
 		return resp
