@@ -14,10 +14,14 @@ func groupWorks() []work {
 			return b.members(s, "members", 20, 10)
 		}},
 		{"members-10k", "10,000 KIP-848 members, 5,000 partitions", true, func(b *bench, s *node.Server) (figures, error) {
-			if s.Name() == "apache" && files() < 64_000 {
-				return nil, nil // three files a partition here and in topics, one a connection: it would end
+			// A server of its own: each partition and each connection is an open file, and
+			// with the topics of earlier works Kafka has more than it may here.
+			own, err := node.Run(s.Software(), nil)
+			if err != nil {
+				return nil, err
 			}
-			return b.members(s, "members", 10_000, 5_000)
+			defer own.Close()
+			return b.members(own, "members", 10_000, 5_000)
 		}},
 		{"classic-1k", "1,000 classic members", true, func(b *bench, s *node.Server) (figures, error) {
 			return b.members(s, "classic", 1_000, 10)
@@ -47,9 +51,6 @@ func (b *bench) onGroup(s *node.Server, mode string, partitions int, args ...str
 // loadOffsets commits a million offsets to a server of its own, starts that anew,
 // and measures from the first answer until every group's offsets are there.
 func loadOffsets(b *bench, like *node.Server) (figures, error) {
-	if like.Name() == "apache" {
-		return nil, nil // after its restart the first group's offset was missing; why was not looked into
-	}
 	s, err := node.Run(like.Software(), map[string]string{"offsets.topic.num.partitions": "50"})
 	if err != nil {
 		return nil, err

@@ -46,6 +46,10 @@ func commits(ctx context.Context, o options) error {
 
 // commitRequest is a framed OffsetCommit of n partitions from first on.
 func commitRequest(group, topic string, first int32, n int) []byte {
+	return kmsg.NewRequestFormatter(kmsg.FormatterClientID("kbench")).AppendRequest(nil, commitOf(group, topic, first, n), 1)
+}
+
+func commitOf(group, topic string, first int32, n int) *kmsg.OffsetCommitRequest {
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Version, req.Group, req.Generation = 9, group, -1
 	t := kmsg.NewOffsetCommitRequestTopic()
@@ -56,7 +60,7 @@ func commitRequest(group, topic string, first int32, n int) []byte {
 		t.Partitions = append(t.Partitions, p)
 	}
 	req.Topics = append(req.Topics, t)
-	return kmsg.NewRequestFormatter(kmsg.FormatterClientID("kbench")).AppendRequest(nil, req, 1)
+	return req
 }
 
 // commitUntil keeps depth requests under way. Replies that come together are
@@ -129,34 +133,32 @@ func fillOffsets(ctx context.Context, o options) error {
 	start := time.Now()
 	per := min(1000, o.partitions)
 	for i := 0; i*per < o.n; i++ {
-		frame := commitRequest(fmt.Sprint(o.group, "-", i), o.topic, 0, per)
-		if err := w.send(frame); err != nil {
-			return err
+		if err := w.commit(commitOf(fmt.Sprint(o.group, "-", i), o.topic, 0, per)); err != nil {
+			return fmt.Errorf("offsets of group %d: %w", i, err)
 		}
 	}
 	fmt.Printf("mode=fill-offsets offsets=%d s=%.2f rss_mib=%.1f\n", o.n, time.Since(start).Seconds(), rss(o.pid))
 	return nil
 }
 
-// send writes a frame and takes its reply without looking at it.
-func (w *wire) send(frame []byte) error {
-	if _, err := w.conn.Write(frame); err != nil {
-		return err
-	}
-	if cap(w.buf) < 64<<10 {
-		w.buf = make([]byte, 64<<10)
-	}
-	b := w.buf[:cap(w.buf)]
-	for have, want := 0, 4; have < want; {
-		n, err := w.conn.Read(b[have:])
+// commit commits until the group's coordinator is there: the one that was asked
+// for coordinates another group, maybe on another partition that has just been made.
+func (w *wire) commit(req *kmsg.OffsetCommitRequest) error {
+	for range 3000 {
+		r, err := w.do(req)
 		if err != nil {
 			return err
 		}
-		if have += n; have >= 4 {
-			want = 4 + int(binary.BigEndian.Uint32(b))
+		err = nil
+		for _, p := range r.(*kmsg.OffsetCommitResponse).Topics[0].Partitions {
+			err = errors.Join(err, kerr.ErrorForCode(p.ErrorCode))
 		}
+		if !errors.Is(err, kerr.CoordinatorLoadInProgress) && !errors.Is(err, kerr.NotCoordinator) && !errors.Is(err, kerr.CoordinatorNotAvailable) {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
-	return nil
+	return errors.New("no coordinator")
 }
 
 // loaded asks for one offset of every group until all coordinators have loaded,
