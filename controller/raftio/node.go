@@ -11,6 +11,7 @@ import (
 
 	"github.com/gregorbroker/gregor/controller/raft"
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/partlog"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 )
@@ -129,7 +130,17 @@ func (n *Node) housekeep() error {
 		return nil
 	}
 	n.kept = now
-	return errors.Join(n.driver.store.log.Tick(n.wall()), n.keepMark())
+	return errors.Join(n.putOff(n.driver.store.log.Tick(n.wall())), n.putOff(n.keepMark()))
+}
+
+// putOff leaves for the next time what a lack of files forbids now: clients can
+// cause one, and nothing is lost by waiting.
+func (n *Node) putOff(err error) error {
+	if !partlog.FilesRanOut(err) {
+		return err
+	}
+	n.o.Logger.Warn("the upkeep of the metadata log waits for files", zap.Error(err))
+	return nil
 }
 
 // keepMark notes how far the log is committed and on disk.

@@ -55,6 +55,7 @@ type Options struct {
 	// Buffer is how much is read and written at once; 0 = 1 MiB. A larger batch is taken whole.
 	Buffer   int
 	Throttle *throttle.Throttle // may be nil
+	Share    *throttle.Share    // of the time; may be nil
 	// Stopped is asked before every batch, see Cleaner; may be nil.
 	Stopped func() bool
 }
@@ -189,7 +190,7 @@ func (c *cleaner) each(base ids.Offset, f func(h *segment.Header, v batch.View) 
 		if err == io.EOF {
 			return nil
 		}
-		if c.o.Stopped != nil && c.o.Stopped() || !c.o.Throttle.Take(h.Size) {
+		if c.o.Stopped != nil && c.o.Stopped() || !c.o.Throttle.Take(h.Size) || !c.o.Share.Step() {
 			return ErrStopped
 		}
 		if err == nil {

@@ -135,3 +135,59 @@ func TestIdleLogsHoldNoFile(t *testing.T) {
 		}
 	}
 }
+
+// TestClosingNeedsNoFile: when not one more file can be opened, logs that were
+// flushed and rest are closed all the same, a read does not take what they give
+// back before appends are taken again, and nothing is lost by what could not be saved.
+func TestClosingNeedsNoFile(t *testing.T) {
+	few := &fewFiles{FS: vfs.NewMem(), most: 1 << 20}
+	n := newNode(t, few, "/d")
+	n.cfg.IndexIntervalBytes, n.cfg.SegmentBytes = 1, 200
+	var logs []*partlog.Log
+	for i := range int32(10) {
+		l := n.log(ids.TopicPartition{Topic: "t", Partition: i}, id1)
+		for range 5 {
+			n.must(n.append(l))
+		}
+		n.must(l.Flush())
+		logs = append(logs, l)
+	}
+	n.s.Tick(n.now, n.hw)
+	few.most = 0
+	cold := n.log(ids.TopicPartition{Topic: "t", Partition: 99}, id1)
+	if err := n.append(cold); !errors.Is(err, partlog.ErrTooManyFiles) {
+		t.Fatal(err)
+	}
+	n.now += pressedMs
+	if next := n.s.Tick(n.now, n.hw); next != n.now+pressedMs {
+		t.Fatal("the next Tick comes in", next-n.now)
+	}
+	if few.open > 1 { // the lock
+		t.Fatalf("%d files are open", few.open)
+	}
+	few.most = 5 // too few to hold spare ones
+	n.s.Tick(n.now, n.hw)
+	if _, err := logs[0].Read(0, 100, 1, true); !errors.Is(err, partlog.ErrTooManyFiles) {
+		t.Fatal("a read opens files while appends wait for them:", err)
+	}
+	few.most = 1 << 20
+	n.s.Tick(n.now, n.hw)
+	for _, l := range logs {
+		n.must(n.append(l))
+		for off := range ids.Offset(6) {
+			s, err := l.Read(off, 1, 6, true)
+			n.must(err)
+			s.Release()
+		}
+	}
+	n.must(n.s.Close(1, n.hw))
+	if few.open > 1 {
+		t.Fatalf("%d files are open", few.open)
+	}
+	n.s = n.open("/d")
+	for _, l := range logs {
+		if end := n.log(l.TP(), id1).EndOffset(); end != 6 {
+			t.Fatal(l.TP(), end)
+		}
+	}
+}

@@ -37,6 +37,7 @@ type Set struct {
 
 	awake   awakeLogs
 	pressed atomic.Bool // no file could be opened: close what can be
+	warned  atomic.Bool // that, once until files are there again
 	spare   []vfs.File  // see holdSpare; of Open, Tick and Close
 }
 

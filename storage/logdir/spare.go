@@ -20,6 +20,7 @@ func (s *Set) holdSpare() {
 	}
 	for _, d := range s.Dirs() {
 		if len(s.spare) == spareFiles {
+			s.warned.Store(false)
 			d.room.FilesAgain()
 		}
 	}

@@ -24,8 +24,9 @@ const (
 	restForMs = tickMs / 2
 	// restAtOnce is how many syncs of them a disk gets at once: they share its work.
 	restAtOnce = 4
-	// When files run out, logs that were not used since the Tick before are closed.
-	pressedAfterMs = tickMs
+	// When files run out, logs that were not used since the Tick before are closed,
+	// and the next Tick comes soon: somebody is refused until then.
+	pressedMs = 200
 )
 
 // ioFailure tells a failing disk from damage to one partition, from misuse and
@@ -64,7 +65,7 @@ func (s *Set) Tick(now int64, hw HighWatermarks) (next int64) {
 		defer s.holdSpare()
 	}
 	if pressed || s.o.MaxAwake > 0 && len(awake) > s.o.MaxAwake {
-		idle = pressedAfterMs
+		idle = pressedMs
 	}
 	for _, l := range awake {
 		if l.dir.Err() == nil {
@@ -74,6 +75,9 @@ func (s *Set) Tick(now int64, hw HighWatermarks) (next int64) {
 	s.rest(awake, now, idle)
 	s.retain(now, hw)
 	s.emptyTrash(now)
+	if s.starved() {
+		return now + pressedMs
+	}
 	return now + tickMs
 }
 
@@ -126,6 +130,9 @@ func (s *Set) report(tp ids.TopicPartition, d *Dir, err error) {
 	}
 	if errors.Is(err, partlog.ErrTooManyFiles) {
 		s.TooManyFiles()
+		if !s.warned.CompareAndSwap(false, true) {
+			return // told since files were there last
+		}
 	}
 	if ioFailure(err) {
 		s.FailDir(d, err)

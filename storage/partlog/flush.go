@@ -218,30 +218,30 @@ func (l *Log) idle(now, idle int64) bool {
 
 // rest drops what can be loaded again. The producer state goes too unless a
 // transaction is undecided, which only the high watermark can tell the end of.
+// Where no file can be opened the open ones are closed all the same, which is what
+// is needed most then; what could not be saved is tried again by the next rest.
 func (l *Log) rest() error {
+	var short error
 	if l.prods != nil && !l.prods.Empty() {
-		if err := l.takeSnapshot(l.end, true); err != nil {
-			return err
+		if short = l.takeSnapshot(l.end, true); short != nil && !errors.Is(short, ErrTooManyFiles) {
+			return short
 		}
 	}
-	if _, unstable := l.unstableOffset(); !unstable {
+	if _, unstable := l.unstableOffset(); !unstable && short == nil {
 		l.prods = nil
 	}
 	for _, s := range l.segs {
-		if s.Behind {
-			if err := s.Activate(l.config.Load().IndexIntervalBytes); err != nil {
-				return l.stall("save an index", err)
-			}
+		err := l.saveForRest(s)
+		if err != nil && !errors.Is(err, ErrTooManyFiles) {
+			return err
 		}
-		if err := saveForRest(s); err != nil {
-			return l.stall("save an index", err)
-		}
+		short = errors.Join(short, err)
 	}
-	if err := l.dropStraySnapshots(); err != nil {
-		return err
+	if short == nil {
+		short = l.dropStraySnapshots()
 	}
 	l.coolAll()
-	return nil
+	return short
 }
 
 func (l *Log) isClosed() bool {
@@ -283,13 +283,22 @@ func (l *Log) flushDue(now int64, cfg *Config) (ids.Offset, bool) {
 	return 0, false
 }
 
-func saveForRest(s *segment.Segment) error {
-	if s.Active { // preallocated room must not be taken for batches when the segment is opened again
-		if err := s.Trim(); err != nil {
-			return err
-		}
+func (l *Log) saveForRest(s *segment.Segment) error {
+	var err error
+	if s.Behind {
+		err = s.Activate(l.config.Load().IndexIntervalBytes)
 	}
-	return s.Save(true, true)
+	if err == nil && s.Active { // preallocated room must not be taken for batches when the segment is opened again
+		err = s.Trim()
+	}
+	if err == nil {
+		err = s.Save(true, true)
+	}
+	if err != nil {
+		s.Behind = true
+		return l.stall("save an index", err)
+	}
+	return nil
 }
 
 // coolSealed lets go of sealed segments that were not read since the last Tick
@@ -303,13 +312,16 @@ func (l *Log) coolSealed() error {
 			continue
 		}
 		if err := s.Save(true, false); err != nil {
-			return l.stall("save an index", err)
+			s.Behind = true // closing it is what helps when files are short
+			if err = l.stall("save an index", err); !errors.Is(err, ErrTooManyFiles) {
+				return err
+			}
 		}
 		s.Cool()
 	}
 	// The active segment's index entries are written now and then, for tools that look on.
 	if s := l.active(); s != nil && s.Active {
-		if err := s.Save(false, false); err != nil {
+		if err := s.Save(false, false); err != nil && !FilesRanOut(err) {
 			return l.stall("save an index", err)
 		}
 	}

@@ -166,6 +166,9 @@ func (l *Log) locate(from, limit ids.Offset) (reading, error) {
 	if i+1 < len(l.segs) {
 		r.nextBase = l.segs[i+1].Base
 	}
+	if !s.Hot() && l.room.Starved() {
+		return reading{}, l.errf("read", ErrTooManyFiles)
+	}
 	s.Used = true
 	l.use()
 	f, err := s.Log()

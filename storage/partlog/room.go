@@ -19,8 +19,8 @@ type Room struct {
 	// Bytes that may still be appended before the next look; unknown before the first.
 	known        atomic.Bool
 	clients, few atomic.Int64
-	// noFiles: no file could be opened. Every append is refused until some are
-	// closed, for which files are needed that appends would take.
+	// noFiles: no file could be opened. Every append, and every read that would open
+	// one, is refused until some are closed, for which files are needed that they would take.
 	noFiles atomic.Bool
 }
 
@@ -47,8 +47,8 @@ func (r *Room) Expect(clients, few int64) {
 // FilesAgain takes appends again after the process could open no file.
 func (r *Room) FilesAgain() { r.noFiles.Store(false) }
 
-// Starved tells whether appends are refused because no file could be opened.
-func (r *Room) Starved() bool { return r.noFiles.Load() }
+// Starved tells whether no file could be opened.
+func (r *Room) Starved() bool { return r != nil && r.noFiles.Load() }
 
 // refusal is why an append must not begin now.
 func (r *Room) refusal() error {
@@ -98,13 +98,19 @@ func (l *Log) shortage(err error) error {
 			l.room.Set(RoomForNone)
 		}
 		return fmt.Errorf("%w: %w", ErrDiskFull, err)
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+	case FilesRanOut(err):
 		if l.room != nil {
 			l.room.noFiles.Store(true)
 		}
 		return fmt.Errorf("%w: %w", ErrTooManyFiles, err)
 	}
 	return nil
+}
+
+// FilesRanOut tells that an operation failed because the process, or the whole
+// machine, may open no more files now.
+func FilesRanOut(err error) bool {
+	return errors.Is(err, ErrTooManyFiles) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // stall is fail for an operation that leaves the log as it was, so that a mere
