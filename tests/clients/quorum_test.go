@@ -20,11 +20,13 @@ type quorum struct {
 // Silence is taken for death after half a second.
 var quick = map[string]string{"controller.quorum.fetch.timeout.ms": "500", "controller.quorum.election.timeout.ms": "300"}
 
-func newQuorum(t *testing.T, static bool) *quorum {
+func newQuorum(t *testing.T, static bool) *quorum { return newQuorumWith(t, static, quick) }
+
+func newQuorumWith(t *testing.T, static bool, settings map[string]string) *quorum {
 	sw := gregor(t)
 	q := &quorum{t: t}
 	var err error
-	q.ctrls, err = node.NewQuorum(100, static, quick, sw, sw, sw)
+	q.ctrls, err = node.NewQuorum(100, static, settings, sw, sw, sw)
 	for _, s := range q.ctrls {
 		t.Cleanup(func() { end(t, s) })
 	}
@@ -36,7 +38,7 @@ func newQuorum(t *testing.T, static bool) *quorum {
 			t.Fatal(err)
 		}
 	}
-	q.broker = startAt(t, node.Place{ID: 1, Roles: "broker", Controller: q.ctrls[0], Static: static}, quick)
+	q.broker = startAt(t, node.Place{ID: 1, Roles: "broker", Controller: q.ctrls[0], Static: static}, settings)
 	if q.topics, err = node.Create(q.broker, "created", 5*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
