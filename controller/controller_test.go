@@ -20,6 +20,7 @@ import (
 	"github.com/gregorbroker/gregor/controller/records"
 	"github.com/gregorbroker/gregor/protocol/configs"
 	"github.com/gregorbroker/gregor/protocol/conn"
+	"github.com/gregorbroker/gregor/protocol/frame"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/vfs"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -270,6 +271,44 @@ func TestForwardedInAnEnvelope(t *testing.T) {
 			t.Errorf("%s: %v", name, kerr.ErrorForCode(resp.ErrorCode))
 		}
 		*env = saved
+	}
+}
+
+// A broker's client is told apart from others through the broker: the controller
+// mutation quota of one user holds that user up, and nobody else.
+func TestForwardedWithTheCallersIdentity(t *testing.T) {
+	n := open(t, vfs.NewMem(), "/data", nil)
+	defer n.close()
+	n.join(1)
+	slow := "slow"
+	quota := kmsg.NewPtrAlterClientQuotasRequest()
+	quota.Entries = []kmsg.AlterClientQuotasRequestEntry{{Entity: []kmsg.AlterClientQuotasRequestEntryEntity{{Type: "user", Name: &slow}},
+		Ops: []kmsg.AlterClientQuotasRequestEntryOp{{Key: "controller_mutation_rate", Value: 0.01}}}}
+	if r := do[*kmsg.AlterClientQuotasResponse](n, quota); r.Entries[0].ErrorCode != 0 {
+		t.Fatalf("%+v", r)
+	}
+	create := func(user string, first int) error {
+		inner := createRequest(first, 1, 50)
+		env := kmsg.NewPtrEnvelopeRequest()
+		env.RequestData, env.ClientHostAddress = frame.AppendRequest(nil, inner, 1, "c")[4:], []byte{127, 0, 0, 1}
+		env.RequestPrincipal = append([]byte{0, 0, 5, 'U', 's', 'e', 'r', byte(len(user) + 1)}, append([]byte(user), 0, 0)...)
+		resp := do[*kmsg.EnvelopeResponse](n, env)
+		out := inner.ResponseKind().(*kmsg.CreateTopicsResponse)
+		if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+			return err
+		}
+		if err := out.ReadFrom(resp.ResponseData[5:]); err != nil {
+			return err
+		}
+		return kerr.ErrorForCode(out.Topics[0].ErrorCode)
+	}
+	for i, x := range []struct {
+		user string
+		want error
+	}{{slow, nil}, {slow, kerr.ThrottlingQuotaExceeded}, {"other", nil}, {"other", nil}, {slow, kerr.ThrottlingQuotaExceeded}} {
+		if err := create(x.user, i); err != x.want {
+			t.Errorf("request %d, of %s: %v, want %v", i, x.user, err, x.want)
+		}
 	}
 }
 
