@@ -159,7 +159,7 @@ func (h *harness) rare(t *testing.T, d *datadriven.TestData, n *testNode, arg fu
 	case "bar":
 		h.barred = [2]ids.NodeID{ids.NodeID(arg("from", 0)), ids.NodeID(arg("to", 0))}
 		if to := h.barred[1]; to > 0 {
-			h.breakOpen(h.nodes[to-1], h.barred[0])
+			h.breakOpen(h.nodes[to-1], h.barred[0], true)
 		}
 	case "wipe":
 		h.wipe(n)
@@ -417,16 +417,18 @@ func (h *harness) die(n *testNode) {
 			h.fail(w, true)
 		}
 	}
-	h.breakOpen(n, 0)
+	h.breakOpen(n, 0, true)
 }
 
-// breakOpen refuses what n holds unanswered of the node from, or of all.
-func (h *harness) breakOpen(n *testNode, from ids.NodeID) {
+// breakOpen breaks the connections under what n holds unanswered of the node from, or of all; refused: and
+// they cannot be made again.
+func (h *harness) breakOpen(n *testNode, from ids.NodeID, refused bool) {
+	how := map[bool]string{true: "refused", false: "lost"}[refused]
 	for _, call := range slices.Sorted(maps.Keys(n.open)) {
 		if w := n.open[call]; !w.admin && (from == 0 || w.from == from) {
 			delete(n.open, call)
-			h.printf("%d→%d %s is refused\n", w.from, w.to, prose(w.m.Body))
-			h.fail(w, true)
+			h.printf("%d→%d %s is %s\n", w.from, w.to, prose(w.m.Body), how)
+			h.fail(w, refused)
 		}
 	}
 }
