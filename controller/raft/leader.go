@@ -342,7 +342,7 @@ func (c *Core) Describe(now int64) (voters, observers []ReplicaStatus, ok bool) 
 	set := c.log.lastVoters()
 	for _, v := range set.Voters() {
 		if v.Key.ID == l.self && c.IsVoter() {
-			voters = append(voters, ReplicaStatus{c.cfg.Self, c.log.End, now, now})
+			voters = append(voters, ReplicaStatus{v.Key, c.log.End, now, now})
 			continue
 		}
 		p := l.replica(c, v.Key)
