@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -14,10 +17,15 @@ import (
 	"github.com/gregorbroker/gregor/tests/node"
 )
 
-// busy measures the latency of acknowledgements twice, each time beside the
-// same 15 MB/s of writes to two topics: first with the cleaner and retention held
-// off, then with both at work on these topics without a pause, and a reader that
-// catches up, at 50 MB/s, with what the page cache no longer holds.
+// busyPairs is how often calm and busy take turns. A p99 of a few seconds is one
+// stall more or less, and the machine's mood drifts: neighbours in time are compared.
+const busyPairs = 3
+
+// busy measures the latency of acknowledgements in turns, always beside the same
+// clients: 15 MB/s of writes to two topics and a reader that takes 50 MB/s. Calm:
+// cleaner and retention are held off, and what is read lies in the page cache.
+// Busy: both work on these topics without a pause, and the reader catches up
+// with what the page cache no longer holds.
 func busy(b *bench, like *node.Server) (figures, error) {
 	l, err := b.lab(like, always)
 	if err != nil {
@@ -27,10 +35,14 @@ func busy(b *bench, like *node.Server) (figures, error) {
 	if err := l.prepareBusy(); err != nil {
 		return nil, err
 	}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var failed error
+	var (
+		stop   = make(chan struct{})
+		cold   atomic.Bool
+		wg     sync.WaitGroup
+		mu     sync.Mutex
+		failed error
+		read   float64
+	)
 	background := func(f func() error) {
 		wg.Go(func() {
 			if err := f(); err != nil {
@@ -42,8 +54,8 @@ func busy(b *bench, like *node.Server) (figures, error) {
 	}
 	background(func() error { return l.write("keys", 0, 5, stop) })
 	background(func() error { return l.write("old", 0, 10, stop) })
-	var read float64
-	out, err := l.twice(func() { background(func() (err error) { read, err = l.catchUp("cold", stop); return err }) })
+	background(func() (err error) { read, err = l.catchUp("cold", &cold, stop); return err })
+	out, err := l.inTurns(&cold)
 	close(stop)
 	wg.Wait()
 	if err == nil {
@@ -79,32 +91,60 @@ func (l *lab) prepareBusy() error {
 	return nil
 }
 
-// twice measures quiet and busy; reader begins to read.
-func (l *lab) twice(reader func()) (figures, error) {
-	quiet, err := l.onTopic(l.Server, "e2e", "-rate", "2000", "-d", "15s")
-	if err != nil {
-		return nil, err
-	}
-	for topic, kv := range map[string][2]string{"keys": {lag, "0"}, "old": {"retention.bytes", fmt.Sprint(16 << 20)}} {
-		if err := l.set(topic, kv[0], kv[1]); err != nil {
-			return nil, err
+// inTurns measures calm and busy, pair by pair.
+func (l *lab) inTurns(cold *atomic.Bool) (figures, error) {
+	var calm, busy []figures
+	for range busyPairs {
+		for _, working := range []bool{false, true} {
+			if err := l.setWorking(working); err != nil {
+				return nil, err
+			}
+			cold.Store(working)
+			f, err := l.onTopic(l.Server, "e2e", "-rate", "2000", "-d", "10s")
+			if err != nil {
+				return nil, err
+			}
+			if working {
+				busy = append(busy, f)
+			} else {
+				calm = append(calm, f)
+			}
 		}
-	}
-	reader()
-	loud, err := l.onTopic(l.Server, "e2e", "-rate", "2000", "-d", "15s")
-	if err != nil {
-		return nil, err
 	}
 	if files, active := l.segments("old"); l.cleanedUpTo("keys") <= 0 || strings.HasSuffix(files[0], "/00000000000000000000.log") {
 		return nil, fmt.Errorf("the cleaner stands at %d, retention has left %d segments up to offset %d: they did not work", l.cleanedUpTo("keys"), len(files), active)
 	}
-	return figures{"quiet_p50_ms": quiet["ack_p50_ms"], "quiet_p99_ms": quiet["ack_p99_ms"], "busy_p50_ms": loud["ack_p50_ms"], "busy_p99_ms": loud["ack_p99_ms"],
-		"over_pct": (loud["ack_p99_ms"]/quiet["ack_p99_ms"] - 1) * 100, "quiet_cpu_pct": quiet["cpu_pct"], "busy_cpu_pct": loud["cpu_pct"]}, nil
+	out := figures{}
+	for _, k := range []string{"ack_p50_ms", "ack_p99_ms", "cpu_pct"} {
+		out["quiet_"+strings.TrimPrefix(k, "ack_")] = middle(calm, k)
+		out["busy_"+strings.TrimPrefix(k, "ack_")] = middle(busy, k)
+	}
+	out["over_pct"] = (out["busy_p99_ms"]/out["quiet_p99_ms"] - 1) * 100
+	return out, nil
 }
 
-// catchUp reads a topic from its start, again and again, each time after it was
-// put out of the page cache, and returns the rate.
-func (l *lab) catchUp(topic string, stop <-chan struct{}) (float64, error) {
+// middle is the median of one figure.
+func middle(fs []figures, key string) float64 {
+	var l []float64
+	for _, f := range fs {
+		l = append(l, f[key])
+	}
+	slices.Sort(l)
+	return l[len(l)/2]
+}
+
+// setWorking lets cleaner and retention work on what is written, or holds them off.
+func (l *lab) setWorking(on bool) error {
+	young, most := frozen, "-1"
+	if on {
+		young, most = "0", fmt.Sprint(16<<20)
+	}
+	return errors.Join(l.set("keys", lag, young), l.set("old", "retention.bytes", most))
+}
+
+// catchUp reads a topic from its start, again and again, and returns the rate.
+// What is cold was put out of the page cache before.
+func (l *lab) catchUp(topic string, cold *atomic.Bool, stop <-chan struct{}) (float64, error) {
 	const rate = 50e6
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -117,14 +157,17 @@ func (l *lab) catchUp(topic string, stop <-chan struct{}) (float64, error) {
 	}()
 	begin, bytes := time.Now(), 0.0
 	for ctx.Err() == nil {
-		if err := l.chill(topic); err != nil {
-			return 0, err
+		was := cold.Load()
+		if was {
+			if err := l.chill(topic); err != nil {
+				return 0, err
+			}
 		}
 		cl, err := kgo.NewClient(kgo.SeedBrokers(l.Addr()), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}), kgo.FetchMaxWait(100*time.Millisecond))
 		if err != nil {
 			return 0, err
 		}
-		for end := false; !end && ctx.Err() == nil; {
+		for end := false; !end && ctx.Err() == nil && cold.Load() == was; {
 			fs := cl.PollFetches(ctx)
 			end = fs.NumRecords() == 0
 			fs.EachRecord(func(r *kgo.Record) { bytes += float64(len(r.Key) + len(r.Value)) })

@@ -87,15 +87,3 @@ func folderMB(dir string) float64 {
 	})
 	return float64(total) / 1e6
 }
-
-// files is how many files a process may have open here; 0 where nobody says.
-func files() (n int) {
-	b, err := os.ReadFile("/proc/self/limits")
-	if err != nil {
-		return 0
-	}
-	_, after, _ := strings.Cut(string(b), "Max open files")
-	var soft int
-	_, _ = fmt.Sscan(after, &soft, &n)
-	return n
-}

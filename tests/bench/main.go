@@ -12,6 +12,9 @@
 // Apache Kafka, then by gregor, then (where there is one) by the floor, on fresh
 // topics. Memory is touched before each run that fills the page cache, because a
 // virtual machine's first touch of a page costs up to ten times a later one.
+//
+// A work that fails is told of in its row, and at the end with exit code 1; the
+// others are measured and written all the same.
 package main
 
 import (
@@ -33,7 +36,7 @@ var (
 	rounds = flag.Int("rounds", 3, "rounds, of which the median counts")
 	mib    = flag.Int64("bytes", 1024, "MiB of payload a throughput run moves")
 	binary = flag.String("binary", "", "gregor's binary (default bin/gregor)")
-	out    = flag.String("out", "", "where to write (default docs/BENCHMARKS.md)")
+	out    = flag.String("out", "", "where to write (default docs/BENCHMARKS.md, when everything was measured)")
 )
 
 func main() {
@@ -62,7 +65,8 @@ func run() error {
 		b.gregor = filepath.Join(root, "bin", "gregor")
 	}
 	if *manyPartitions > 0 {
-		return partitionsRun(node.Gregor(b.gregor), *manyPartitions)
+		_, err := partitionsRun(node.Gregor(b.gregor), *manyPartitions)
+		return err
 	}
 	if m := apache.Missing(); m != "" {
 		return errors.New(m + " is not installed, so there is no Apache Kafka to compare with")
@@ -90,18 +94,27 @@ func run() error {
 	}
 	results := map[string]*result{}
 	for round := range *rounds {
-		if err := b.round(round, servers, results); err != nil {
-			return err
-		}
+		b.round(round, servers, results)
 	}
 	text := report(b, results)
 	fmt.Println(text)
-	if *only != "" || len(b.software) < 2 {
-		return nil
+	if err := write(b, text); err != nil {
+		return err
 	}
+	if failed := failures(results); len(failed) > 0 {
+		return fmt.Errorf("failed: %s", strings.Join(failed, ", "))
+	}
+	return nil
+}
+
+// write writes the report, if it is one of everything.
+func write(b *bench, text string) error {
 	p := *out
 	if p == "" {
-		p = filepath.Join(root, "docs", "BENCHMARKS.md")
+		if *only != "" || len(b.software) < 2 {
+			return nil
+		}
+		p = filepath.Join(b.root, "docs", "BENCHMARKS.md")
 	}
 	return os.WriteFile(p, []byte(text), 0o644)
 }

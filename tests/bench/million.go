@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -28,13 +29,18 @@ const (
 	recordsOfMillion    = topicsOfMillion * (partitionsOfMillion + 1)
 )
 
+// heapOfMillion is what Apache Kafka is given for it: 1 GiB, as for everything
+// else, does not hold the image and the controller's own state.
+const heapOfMillion = "6G"
+
 // million writes a snapshot of a million partitions with three replicas each,
 // loads it, both in this process, and starts a controller on it.
-func million(_ *bench, like *node.Server) (figures, error) {
-	if like.Name() == "apache" {
-		return figures{}, nil // not within its heap of 1 GiB
+func million(b *bench, like *node.Server) (figures, error) {
+	sw := like.Software()
+	if sw.Name == "apache" {
+		sw = b.home.Software(heapOfMillion)
 	}
-	s, err := node.NewAt(like.Software(), node.Place{Roles: "controller"}, nil)
+	s, err := node.NewAt(sw, node.Place{Roles: "controller"}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +58,11 @@ func million(_ *bench, like *node.Server) (figures, error) {
 	if err := changeable(s); err != nil {
 		return nil, err
 	}
-	f["start_s"], f["rss_mib"] = time.Since(begin).Seconds(), rss(s.PID())
+	start := figures{"start_s": time.Since(begin).Seconds(), "rss_mib": rss(s.PID())}
+	if sw.Name == "apache" {
+		f = figures{} // what this process measured is not Kafka's
+	}
+	maps.Copy(f, start)
 	fmt.Printf("%-8s million %v\n", s.Name(), f)
 	return f, nil
 }

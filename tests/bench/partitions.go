@@ -21,7 +21,8 @@ import (
 // go run ./tests/bench -partitions 100000 alone measures a node with that many
 // partitions, a little data in some thousands of them, that is killed with
 // SIGKILL: the time to ready, memory and open files before and after, and that
-// everything acknowledged is there. It needs no Apache Kafka.
+// everything acknowledged is there. It needs no Apache Kafka. As a work it is
+// done with 100,000.
 var manyPartitions = flag.Int("partitions", 0, "measure only a node with so many partitions that is killed and started")
 
 const (
@@ -29,53 +30,76 @@ const (
 	writtenTo        = 3000 // partitions that get records
 )
 
+func partitionWorks() []work {
+	return []work{{"partitions-100k", true, func(b *bench, like *node.Server) (figures, error) {
+		if like.Name() == "apache" {
+			return nil, nil // an open file for each: more than a process may have here
+		}
+		return partitionsRun(like.Software(), 100_000)
+	}}}
+}
+
+// partitionRows are the lines of the report that it fills.
+func partitionRows() []row {
+	atMost := func(limit float64) func(_, g, _ float64) bool {
+		return func(_, g, _ float64) bool { return g <= limit }
+	}
+	return []row{
+		{"partitions-100k", "ready_s", "100,000 partitions, records in 3,000, after kill -9: ready", "s", 2, "", "≤ 1", atMost(1)},
+		{"partitions-100k", "kib", "… an idle one, in memory", "KiB", 2, "", "≤ 1", atMost(1)},
+		{"partitions-100k", "rss_mib", "… memory", "MiB", 0, "", "", nil},
+	}
+}
+
 // partitionsRun does it.
-func partitionsRun(sw node.Software, total int) error {
+func partitionsRun(sw node.Software, total int) (figures, error) {
 	sw.Ready = time.Minute
 	ports, err := node.FreePorts(1)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	port := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	s, err := node.New(sw, map[string]string{"gregor.http.listener": port})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer s.Close()
 	if err := s.Start(); err != nil {
-		return err
+		return nil, err
 	}
 	empty, err := liveHeap(port)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	tell := func(when string) error { return tellProcess(s, port, when, empty, total) }
+	out := figures{}
+	tell := func(when string) error { return tellProcess(s, port, when, empty, total, out) }
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	began := time.Now()
 	topics := max(total/partitionsATopic, 1)
 	if err := createMany(ctx, s, topics, min(total, partitionsATopic)); err != nil {
-		return err
+		return nil, err
 	}
 	fmt.Printf("%d partitions made in %v\n", total, time.Since(began).Round(time.Millisecond))
 	if err := tell("made"); err != nil {
-		return err
+		return nil, err
 	}
 	began = time.Now()
 	if err := fillSome(ctx, s, topics, min(total, partitionsATopic)); err != nil {
-		return err
+		return nil, err
 	}
 	fmt.Printf("a record in each of %d in %v\n", min(writtenTo, total), time.Since(began).Round(time.Millisecond))
 	if err := tell("written"); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.Kill(); err != nil {
-		return err
+		return nil, err
 	}
 	began = time.Now()
 	if err := s.Start(); err != nil {
-		return err
+		return nil, err
 	}
+	out["ready_s"] = time.Since(began).Seconds()
 	fmt.Printf("ready %v after the start that followed kill -9\n", time.Since(began).Round(time.Millisecond))
 	for _, line := range strings.Split(s.Output(), "\n") {
 		if strings.Contains(line, "Kafka Server started") {
@@ -83,24 +107,26 @@ func partitionsRun(sw node.Software, total int) error {
 		}
 	}
 	if err := tell("started again"); err != nil {
-		return err
+		return nil, err
 	}
 	if err := countSome(ctx, s, topics, min(total, partitionsATopic)); err != nil {
-		return err
+		return nil, err
 	}
 	fmt.Println("every record is there")
 	time.Sleep(45 * time.Second) // what nobody uses rests after 30 seconds
-	return tell("idle")
+	return out, tell("idle")
 }
 
 // tellProcess prints what the process holds. What a partition costs goes by live
-// memory: resident is also what the collector has not given back yet.
-func tellProcess(s *node.Server, port, when string, empty float64, total int) error {
+// memory: resident is also what the collector has not given back yet. The figures
+// are those of the last call.
+func tellProcess(s *node.Server, port, when string, empty float64, total int, out figures) error {
 	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.PID()))
 	if err != nil {
 		return err
 	}
 	live, err := liveHeap(port)
+	out["rss_mib"], out["kib"] = rss(s.PID()), (live-empty)*1024/float64(total)
 	fmt.Printf("%-14s %6.0f MiB resident, %6.1f MiB live, %.2f KiB a partition, %d files open\n",
 		when, rss(s.PID()), live, (live-empty)*1024/float64(total), len(files))
 	return err

@@ -11,16 +11,39 @@ import (
 
 // result collects a work's figures by software and figure name, one value a round.
 type result struct {
-	title  string
 	values map[string]map[string][]float64
+	failed map[string]string // why, by software: the last round's
 }
 
-func add(rs map[string]*result, name, title, software string, f figures) {
-	r := rs[name]
-	if r == nil {
-		r = &result{title: title, values: map[string]map[string][]float64{}}
-		rs[name] = r
+func resultOf(rs map[string]*result, work string) *result {
+	if rs[work] == nil {
+		rs[work] = &result{values: map[string]map[string][]float64{}, failed: map[string]string{}}
 	}
+	return rs[work]
+}
+
+// fail notes why a work has no figures.
+func fail(rs map[string]*result, work, software string, err error) {
+	why, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+	if most := 160; len(why) > most {
+		why = why[:most] + "…"
+	}
+	resultOf(rs, work).failed[software] = strings.ReplaceAll(why, "|", "/")
+}
+
+// failures are the works that failed at least once.
+func failures(rs map[string]*result) (out []string) {
+	for name, r := range rs {
+		for software := range r.failed {
+			out = append(out, name+" on "+software)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func add(rs map[string]*result, name, software string, f figures) {
+	r := resultOf(rs, name)
 	if r.values[software] == nil {
 		r.values[software] = map[string][]float64{}
 	}
@@ -82,7 +105,7 @@ func rows() []row {
 		{"start", "format_ms", "format a folder", "ms", 0, "", "", nil},
 		{"start", "ready_ms", "start to an answered request", "ms", 0, "", "≤ 30 with formatting", atMost(30)},
 		{"start", "idle_mib", "memory some seconds after the start", "MiB", 1, "", "≤ 25", atMost(25)},
-	}, slices.Concat(groupRows(), logRows(), quorumRows())...)
+	}, slices.Concat(groupRows(), logRows(), quorumRows(), partitionRows())...)
 }
 
 func report(b *bench, rs map[string]*result) string {
@@ -91,23 +114,9 @@ func report(b *bench, rs map[string]*result) string {
 		"Apache Kafka 4.3.1 with a 1 GiB heap.\nMedian of %d rounds, in each of which both do the same work in turn on fresh topics; %d MiB a throughput run; topics, idle connections, and the works of groups, the log and the quorum in the first round only.\n"+
 		"The floor is a process that only receives, checksums and writes, or sends with sendfile.\n\n", time.Now().UTC().Format("2006-01-02"), commit(b.root), machine(), *rounds, *mib)
 	t.WriteString("| work | Apache Kafka | gregor | gregor ÷ Kafka | floor | goal | |\n|---|---:|---:|---:|---:|---|---|\n")
+	told := map[string]bool{}
 	for _, r := range rows() {
-		k, g := median(rs, r.work, "apache", r.figure), median(rs, r.work, "gregor", r.figure)
-		if math.IsNaN(g) {
-			continue
-		}
-		fl := math.NaN()
-		if r.floor != "" {
-			fl = median(rs, "floor", "floor", r.floor)
-		}
-		verdict := ""
-		if r.met != nil {
-			verdict = "missed"
-			if r.met(k, g, fl) {
-				verdict = "reached"
-			}
-		}
-		fmt.Fprintf(&t, "| %s (%s) | %s | %s | %s | %s | %s | %s |\n", r.what, r.unit, number(k, r.digits), number(g, r.digits), number(g/k, 2), number(fl, r.digits), r.goal, verdict)
+		t.WriteString(line(rs, r, told))
 	}
 	if info, err := os.Stat(b.gregor); err == nil {
 		mb, verdict := float64(info.Size())/1e6, "missed"
@@ -119,6 +128,42 @@ func report(b *bench, rs map[string]*result) string {
 	}
 	t.WriteString("\nWhat holds missed figures back: docs/decisions/0004-missed-figures.md.\n")
 	return t.String()
+}
+
+// line is a row of the table; empty when nothing of it was measured or tried. Why a
+// work failed is told in its first line.
+func line(rs map[string]*result, r row, told map[string]bool) string {
+	k, g, fl := median(rs, r.work, "apache", r.figure), median(rs, r.work, "gregor", r.figure), math.NaN()
+	if r.floor != "" {
+		fl = median(rs, "floor", "floor", r.floor)
+	}
+	cell := func(software string, v float64) string {
+		why := ""
+		if res := rs[r.work]; res != nil {
+			why = res.failed[software]
+		}
+		switch {
+		case !math.IsNaN(v) || why == "":
+			return number(v, r.digits)
+		case told[r.work+software]:
+			return "failed"
+		default:
+			told[r.work+software] = true
+			return "failed: " + why
+		}
+	}
+	kafka, gregor := cell("apache", k), cell("gregor", g)
+	if gregor == "" {
+		return ""
+	}
+	verdict := ""
+	if r.met != nil {
+		verdict = "missed"
+		if r.met(k, g, fl) {
+			verdict = "reached"
+		}
+	}
+	return fmt.Sprintf("| %s (%s) | %s | %s | %s | %s | %s | %s |\n", r.what, r.unit, kafka, gregor, number(g/k, 2), number(fl, r.digits), r.goal, verdict)
 }
 
 func number(v float64, digits int) string {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -15,8 +17,7 @@ import (
 // work is one thing that is measured. Run gets a server that has done nothing
 // but earlier works of the same round, and returns figures by name.
 type work struct {
-	name  string
-	title string
+	name string
 	// once: in the first round only, because it takes minutes with Apache Kafka, or
 	// because its topics stay: Kafka keeps three files open for each partition, and
 	// twice is more than a process may have here.
@@ -26,14 +27,17 @@ type work struct {
 
 type figures map[string]float64
 
+// patience is how long one step of a work may take; what hangs has failed.
+const patience = 20 * time.Minute
+
 // works in the order they run; consume reads what produce wrote.
 func works() []work {
 	size := fmt.Sprint(*mib << 20)
 	return append([]work{
-		{"produce", "produce 1 KiB, acks=all, idempotent", false, func(b *bench, s *node.Server) (figures, error) {
+		{"produce", false, func(b *bench, s *node.Server) (figures, error) {
 			return b.onTopic(s, "produce", "-bytes", size)
 		}},
-		{"consume", "consume 1 KiB", false, func(b *bench, s *node.Server) (figures, error) {
+		{"consume", false, func(b *bench, s *node.Server) (figures, error) {
 			// A topic of its own, so that the work also runs alone.
 			topic, err := b.newTopic(s)
 			if err != nil {
@@ -44,23 +48,23 @@ func works() []work {
 			}
 			return b.kb(s, "consume", "-t", topic, "-bytes", size)
 		}},
-		{"produce-lz4", "produce 1 KiB, lz4", false, func(b *bench, s *node.Server) (figures, error) {
+		{"produce-lz4", false, func(b *bench, s *node.Server) (figures, error) {
 			return b.onTopic(s, "produce", "-bytes", size, "-compression", "lz4")
 		}},
-		{"produce-100b", "produce 100 bytes", false, func(b *bench, s *node.Server) (figures, error) {
+		{"produce-100b", false, func(b *bench, s *node.Server) (figures, error) {
 			return b.onTopic(s, "produce", "-bytes", fmt.Sprint(*mib<<20/4), "-size", "100")
 		}},
-		{"e2e", "2,000 rec/s, one producer, one consumer", false, func(b *bench, s *node.Server) (figures, error) {
+		{"e2e", false, func(b *bench, s *node.Server) (figures, error) {
 			return b.onTopic(s, "e2e", "-rate", "2000", "-d", "10s")
 		}},
-		{"topics", "500 topics of 10 partitions", true, func(b *bench, s *node.Server) (figures, error) {
+		{"topics", true, func(b *bench, s *node.Server) (figures, error) {
 			b.run++
 			return b.kb(s, "topics", "-t", fmt.Sprint("bench-", b.run), "-n", "500", "-partitions", "10")
 		}},
-		{"idle", "10,000 idle connections", true, func(b *bench, s *node.Server) (figures, error) {
+		{"idle", true, func(b *bench, s *node.Server) (figures, error) {
 			return b.kb(s, "idle", "-n", "10000", "-d", "3s")
 		}},
-	}, slices.Concat(groupWorks(), logWorks(), quorumWorks())...)
+	}, slices.Concat(groupWorks(), logWorks(), quorumWorks(), partitionWorks())...)
 }
 
 // startAll starts both servers and lets each move one run's payload uncounted:
@@ -87,49 +91,62 @@ func (b *bench) startAll() (servers []*node.Server, err error) {
 	return servers, nil
 }
 
-// round does everything once.
-func (b *bench) round(n int, servers []*node.Server, results map[string]*result) error {
+// round does everything once. What fails is noted and does not keep the rest
+// from being measured.
+func (b *bench) round(n int, servers []*node.Server, results map[string]*result) {
 	if wanted("start") {
 		for _, sw := range b.software {
-			if err := starts(sw, results); err != nil {
-				return err
-			}
+			f, err := starts(sw)
+			b.note(results, "start", sw.Name, f, err)
 		}
 	}
 	if wanted("produce") || wanted("consume") {
 		f, err := b.exec("floor", "-bytes", fmt.Sprint(*mib<<20))
-		if err != nil {
-			return err
-		}
 		fmt.Printf("%-8s %v\n", "floor", f)
-		add(results, "floor", "floor", "floor", f)
+		b.note(results, "floor", "floor", f, err)
 	}
 	for _, w := range works() {
 		if !wanted(w.name) || w.once && n > 0 {
 			continue
 		}
 		for _, s := range servers {
-			f, err := w.run(b, s)
-			if err != nil {
-				return fmt.Errorf("round %d: %s on %s: %w", n+1, w.name, s.Name(), err)
-			}
-			add(results, w.name, w.title, s.Name(), f)
+			f, err := b.work(w, s)
+			b.note(results, w.name, s.Name(), f, err)
 		}
 	}
-	return nil
+}
+
+// work does one, on a server that runs: an earlier work may have ended it.
+func (b *bench) work(w work, s *node.Server) (figures, error) {
+	if !s.Alive() {
+		if err := s.Start(); err != nil {
+			return nil, fmt.Errorf("start again: %w", err)
+		}
+	}
+	return w.run(b, s)
+}
+
+// note keeps what a work measured, or why it did not.
+func (b *bench) note(results map[string]*result, work, software string, f figures, err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %s on %s failed: %v\n", work, software, err)
+		fail(results, work, software, err)
+		return
+	}
+	add(results, work, software, f)
 }
 
 // starts measures a fresh node's start and its memory some seconds after it.
-func starts(sw node.Software, results map[string]*result) error {
+func starts(sw node.Software) (figures, error) {
 	s, f, err := startTimed(sw)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer s.Close()
 	time.Sleep(5 * time.Second)
 	f["idle_mib"] = rss(s.PID())
-	add(results, "start", "start", sw.Name, f)
-	return nil
+	fmt.Printf("%-8s start %v\n", sw.Name, f)
+	return f, nil
 }
 
 // startTimed formats and starts a server: milliseconds to format, and from exec to an answered request.
@@ -174,8 +191,10 @@ func (b *bench) exec(mode string, args ...string) (figures, error) {
 	if mode == "produce" || mode == "floor" {
 		touchMemory(*mib * 3 / 2)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	var stdout, stderr bytes.Buffer
-	cmd := exec.Command(b.kbench, append([]string{mode}, args...)...)
+	cmd := exec.CommandContext(ctx, b.kbench, append([]string{mode}, args...)...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("kbench %s: %w: %s", mode, err, stderr.String())
