@@ -3,7 +3,9 @@ package groupcoord
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -213,10 +215,10 @@ func (x *script) fetch(v int16, group, topic string, id [16]byte, all bool, part
 func (x *script) odelete(group string, topics map[string][]int32) {
 	r := kmsg.NewPtrOffsetDeleteRequest()
 	r.Group = group
-	for t, ps := range topics {
+	for _, t := range slices.Sorted(maps.Keys(topics)) {
 		q := kmsg.NewOffsetDeleteRequestTopic()
 		q.Topic = t
-		for _, p := range ps {
+		for _, p := range topics[t] {
 			q.Partitions = append(q.Partitions, kmsg.OffsetDeleteRequestTopicPartition{Partition: p})
 		}
 		r.Topics = append(r.Topics, q)
