@@ -79,7 +79,8 @@ func (k *cluster) sound() any {
 		for i, line := range lines[:len(lines)-1] {
 			// What Apache Kafka calls an error while controllers come and go.
 			expected := strings.Contains(lines[i+1], "NotControllerException") ||
-				strings.Contains(lines[i+1], "FeaturesPublisher.features()") || // it was asked while it started strings.Contains(line, "queue overloaded") ||
+				strings.Contains(lines[i+1], "FeaturesPublisher.features()") || // it was asked while it started
+				strings.Contains(line, "queue overloaded") ||
 				strings.Contains(line, "no space left on device") || // brought about
 				strings.Contains(lines[i+1], "OutOfOrderSequenceException") // a transaction's first batch overtaken by its second: the client sends it again
 			if bad.MatchString(line) && !expected {
