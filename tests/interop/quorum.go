@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/gregorbroker/gregor/tests/node"
 )
@@ -27,6 +30,7 @@ func (s *suite) quorum() {
 		{"quorum/two-of-ours-and-one-of-theirs", func(t *c) { mixedQuorum(t, t.ours, t.home.Light()) }},
 		{"quorum/static-voters-change-hands-one-by-one", handOver},
 		{"quorum/controllers-replaced-one-by-one-and-back", replaceAll},
+		{"quorum/static-voters-become-voters-of-the-log", upgradedVoters},
 	}
 	if s.home == "" {
 		s.skip("quorum/", "Apache Kafka could not be fetched", len(cases))
@@ -189,9 +193,25 @@ func mixedQuorum(t *c, major, minor node.Software) {
 	k.anew(ctrls[2], ctrls)
 	k.oneHistory(k.caughtUp(ctrls...), ctrls...)
 	k.wants(k.replicas(ctrls[1]), `^100\s.*Follower`, `^101\s.*Leader`, `^102\s.*Follower`, `^1\s.*Observer`)
+	k.asked(ctrls[1], ctrls[0], ctrls[2])
 	k.topic("last", 1)
 	k.produce("last", 1, 100)
 	k.has("last", 100)
+}
+
+// asked asks everybody about the quorum: who follows says so, of whichever kind
+// it is, and a broker asks the leader.
+func (k *cluster) asked(leads *node.Server, follow ...*node.Server) {
+	ctx, cancel := patience()
+	defer cancel()
+	for _, s := range follow {
+		if _, err := s.DescribeQuorum(ctx); !errors.Is(err, kerr.NotLeaderForPartition) {
+			k.fatalf("%s %d does not lead and says %v", s.Name(), s.ID(), err)
+		}
+	}
+	if q, err := k.srv.DescribeQuorumOfBroker(ctx); err != nil || q.Leader != leads.ID() || len(q.Voters) != 1+len(follow) {
+		k.fatalf("the broker tells %+v, %v", q, err)
+	}
 }
 
 // leads makes next the leader of three.
