@@ -25,7 +25,7 @@ type cleaners struct {
 // others. A change of the settings acts on the cleanings that begin after it.
 func (m *Manager) runCleaner() {
 	c := &cleaners{Cleaner: &compact.Cleaner{
-		Set: m.opts.Logs, Stable: m.stable, Failed: m.uncleanable, Stopped: m.stopping, Throttle: &throttle.Throttle{Slack: cleanerSlack, Pause: m.pause},
+		Set: m.opts.Logs, Stable: m.stable, Failed: m.uncleanable, Stopped: m.stopping, Pause: m.pause, Throttle: &throttle.Throttle{Slack: cleanerSlack, Pause: m.pause},
 	}}
 	c.running.Store(1)
 	m.cleanerThread(c, 0)
