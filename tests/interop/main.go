@@ -31,7 +31,7 @@ var (
 	against = flag.String("against", "gregor", "gregor, or apache to prove the cases themselves")
 	only    = flag.String("run", "", "run the cases whose name matches this regular expression")
 	binary  = flag.String("binary", "", "gregor's binary (default bin/gregor)")
-	record  = flag.Bool("record", false, "only write what Apache Kafka makes into testdata: its answers (tests/twin, tests/wire) and a folder (storage/check); -run chooses answers or folder")
+	record  = flag.Bool("record", false, "only write what Apache Kafka makes into testdata: its answers (tests/twin, tests/wire) a folder (storage/check), what it assigns (groupcoord/assignor); -run chooses answers, folder or assignors")
 	count   = flag.Int("records", 100_000, "records of each client round trip")
 )
 
@@ -48,7 +48,7 @@ func main() {
 		fatal(err)
 	}
 	if *record {
-		for name, f := range map[string]func() error{"answers": s.recordKafka, "folder": s.goldenFolder} {
+		for name, f := range map[string]func() error{"answers": s.recordKafka, "folder": s.goldenFolder, "assignors": s.recordAssignors} {
 			if !s.filter.MatchString(name) {
 				continue
 			}
@@ -96,6 +96,7 @@ func (s *suite) all() {
 	s.features()
 	s.mixed()
 	s.groups()
+	s.assignors()
 	s.logs()
 	s.quorum()
 	s.networks()
