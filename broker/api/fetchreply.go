@@ -109,7 +109,7 @@ func (e *fetchEncoder) topics() {
 		e.topic(&parts[i].Key)
 		e.dst = wire.AppendCount(e.dst, n, e.flexible)
 		for ; i < end; i = e.next(i + 1) {
-			e.partition(parts[i].Partition, &e.f.reads[i])
+			e.partition(i)
 		}
 		e.noTags()
 	}
@@ -144,8 +144,10 @@ func (e *fetchEncoder) topic(k *fetchsession.Key) {
 	}
 }
 
-func (e *fetchEncoder) partition(index int32, r *read) {
-	e.dst = wire.AppendInt32(e.dst, index)
+// partition encodes the i-th of the session's.
+func (e *fetchEncoder) partition(i int) {
+	r := &e.f.reads[i]
+	e.dst = wire.AppendInt32(e.dst, e.f.session.Partitions[i].Partition)
 	e.dst = wire.AppendInt16(e.dst, r.code)
 	e.dst = wire.AppendInt64(e.dst, int64(r.res.HighWatermark))
 	e.dst = wire.AppendInt64(e.dst, int64(r.res.LastStable))
@@ -158,7 +160,7 @@ func (e *fetchEncoder) partition(index int32, r *read) {
 	}
 	e.records(&r.res)
 	if e.flexible {
-		e.partitionTags(r)
+		e.partitionTags(i)
 	}
 }
 
@@ -188,7 +190,8 @@ func (e *fetchEncoder) records(res *replica.ReadResult) {
 	res.Slice = partlog.Slice{} // the region owns it
 }
 
-func (e *fetchEncoder) partitionTags(r *read) {
+func (e *fetchEncoder) partitionTags(i int) {
+	r := &e.f.reads[i]
 	diverging := r.res.Diverging.Epoch != ids.NoEpoch
 	leader := e.f.version >= 16 && (r.code == kerr.NotLeaderForPartition.Code || r.code == kerr.FencedLeaderEpoch.Code)
 	switch {
@@ -199,7 +202,7 @@ func (e *fetchEncoder) partitionTags(r *read) {
 			return append(wire.AppendInt64(b, int64(r.res.Diverging.Offset)), 0)
 		})
 	case leader:
-		l := e.leaderOf(r)
+		l := e.leaderOf(&e.f.session.Partitions[i].Key)
 		e.dst = append(e.dst, 1)
 		e.dst = wire.AppendTag(e.dst, 1, func(b []byte) []byte {
 			b = wire.AppendInt32(b, int32(l.Leader))
@@ -210,17 +213,11 @@ func (e *fetchEncoder) partitionTags(r *read) {
 	}
 }
 
-// leaderOf names the leader of the partition that r is the read of.
-func (e *fetchEncoder) leaderOf(r *read) ids.LeaderAndEpoch {
-	for i := range e.f.reads {
-		if &e.f.reads[i] == r {
-			k := e.f.session.Partitions[i].Key
-			l := e.f.h.leaders.of(k.Name, k.ID, k.Partition)
-			e.nodes = append(e.nodes, l.Leader)
-			return l
-		}
-	}
-	return ids.LeaderAndEpoch{Leader: ids.NoNode, Epoch: ids.NoEpoch}
+// leaderOf names the leader of a partition.
+func (e *fetchEncoder) leaderOf(k *fetchsession.Key) ids.LeaderAndEpoch {
+	l := e.f.h.leaders.of(k.Name, k.ID, k.Partition)
+	e.nodes = append(e.nodes, l.Leader)
+	return l
 }
 
 // endpoints tells where the named leaders listen.
