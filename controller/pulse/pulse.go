@@ -11,8 +11,11 @@
 //	                           dial its listeners: those that accept are known to be open from here
 //	                           (one that closes its line before any of them accepted has died, too)
 //	last line of it closed  ─▶ dial the known ones: all refuse? ─▶ Options.Dead
+//	                           one accepts? again and again, until there is a new line
 //
-// Anything else than a refusal, silence for one, leaves it to the session timeout.
+// It is asked again because a process may close its connections before its ports, and may
+// die between a connection that broke and the heartbeat on the next. Anything else than a
+// refusal in the end, silence for one, leaves it to the session timeout.
 //
 // A new active controller has no lines yet. The broker that most likely died with its
 // predecessor is the one of the same process: Led dials every broker, and takes
@@ -239,12 +242,35 @@ func (w *Watch) ended(l Line) {
 	}
 }
 
+// doubts are the pauses between the looks at a broker whose last line closed and whose port
+// accepts: together longer than the usual interval of heartbeats, which tell that it lives.
+var doubts = []time.Duration{0, 10 * time.Millisecond, 30 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, time.Second, time.Second, time.Second}
+
 // examine looks at a broker whose last line closed.
 func (w *Watch) examine(r registration, addrs []string) {
 	defer w.work.Done()
-	if !w.refuse(addrs) {
-		return
+	found := accepts
+	for _, wait := range doubts {
+		if found != accepts || !w.rest(wait) || !w.gone(r) {
+			break
+		}
+		found = w.ask(addrs)
 	}
+	if found == refuses {
+		w.bury(r)
+	}
+}
+
+// gone tells whether a broker has no line.
+func (w *Watch) gone(r registration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b := w.brokers[r.id]
+	return b != nil && b.epoch == r.epoch && b.lines == 0
+}
+
+// bury tells of a broker that is dead, unless it has a line again.
+func (w *Watch) bury(r registration) {
 	w.mu.Lock()
 	b := w.brokers[r.id]
 	dead := b != nil && b.epoch == r.epoch && b.lines == 0 && !w.closed
@@ -274,7 +300,7 @@ func (w *Watch) Led(img *image.Image) {
 func (w *Watch) inherit(r registration, addrs []string) {
 	defer w.work.Done()
 	voter := w.o.Voter(r.id)
-	if len(voter) == 0 || !w.refuse(addrs) || !w.refuse(voter) {
+	if len(voter) == 0 || w.ask(addrs) != refuses || w.ask(voter) != refuses {
 		return
 	}
 	w.mu.Lock()
@@ -286,14 +312,15 @@ func (w *Watch) inherit(r registration, addrs []string) {
 	}
 }
 
-// refuse tells whether there are addresses and all refuse.
-func (w *Watch) refuse(addrs []string) bool {
+// ask knocks at addresses until one does not refuse, which is the answer. No addresses are silent.
+func (w *Watch) ask(addrs []string) answer {
+	found := silent
 	for _, a := range addrs {
-		if w.knock(a) != refuses {
-			return false
+		if found = w.knock(a); found != refuses {
+			break
 		}
 	}
-	return len(addrs) > 0
+	return found
 }
 
 type answer uint8

@@ -104,6 +104,26 @@ func TestOnlyAClosedLineWithARefusingPortIsDeath(t *testing.T) {
 	}{
 		{"killed", func(_ *testing.T, n *town, l *line) { n.port("b:2", syscall.ECONNREFUSED); l.end() }, true},
 		{"the line was reset, the port accepts", func(_ *testing.T, n *town, l *line) { l.end() }, false},
+		{"the line was reset, and it died before its next heartbeat", func(_ *testing.T, n *town, l *line) {
+			l.end()
+			time.Sleep(time.Second)
+			n.port("b:2", syscall.ECONNREFUSED)
+		}, true},
+		{"the line was reset, and it died when it had sent a heartbeat on another", func(_ *testing.T, n *town, l *line) {
+			l.end()
+			time.Sleep(time.Second)
+			again := &line{}
+			n.Heard(again, 2, 7)
+			time.Sleep(10 * time.Second)
+			n.port("b:2", syscall.ECONNREFUSED)
+			again.end()
+		}, true},
+		{"the line was reset, and its port refuses while it has another", func(_ *testing.T, n *town, l *line) {
+			l.end()
+			time.Sleep(time.Second)
+			n.Heard(&line{}, 2, 7)
+			n.port("b:2", syscall.ECONNREFUSED)
+		}, false},
 		{"the host is silent", func(_ *testing.T, n *town, l *line) { n.port("b:2", context.DeadlineExceeded); l.end() }, false},
 		{"the port refuses, the line is open", func(_ *testing.T, n *town, l *line) { n.port("b:2", syscall.ECONNREFUSED) }, false},
 		{"another line is open", func(_ *testing.T, n *town, l *line) {
@@ -124,6 +144,7 @@ func TestOnlyAClosedLineWithARefusingPortIsDeath(t *testing.T) {
 				n.Heard(l, 2, 7)
 				time.Sleep(2 * time.Second) // of the bubble: the listener is looked for
 				c.then(t, n, l)
+				time.Sleep(10 * time.Second)
 				synctest.Wait()
 				if dead := len(n.dead) == 1; dead != c.dead || dead && n.dead[0] != (registration{2, 7}) {
 					t.Errorf("dead: %v", n.dead)
