@@ -24,6 +24,7 @@ func (s *suite) groups() {
 	s.groupVerbs()
 	s.heldHeartbeats()
 	s.groupsMove()
+	s.pipelined()
 }
 
 // groupKind is one client with one protocol. Config goes to each member; %s in it is its name.
