@@ -190,12 +190,13 @@ func heap() float64 {
 
 // changeable waits until a controller carries a change of a topic out.
 func changeable(s *node.Server) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Controller()))
+	const most = 2 * time.Minute // Apache Kafka answers when it has loaded all
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Controller()), kgo.RequestTimeoutOverhead(most))
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
 	for {
 		r, err := cl.SeedBrokers()[0].Request(ctx, changeOf("topic-00001", 1))
