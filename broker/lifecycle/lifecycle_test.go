@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,9 +127,9 @@ func TestWayUpNeedsNoTimer(t *testing.T) {
 // are known of, the registration is told of them, once and in the same epoch.
 func TestRegistrationIsAmended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		registrations, refuse := 0, true
+		var registrations atomic.Int32
 		c := &controller{register: func(r *kmsg.BrokerRegistrationRequest) (int64, error) {
-			if registrations++; registrations == 2 && refuse {
+			if registrations.Add(1) == 2 {
 				return 0, kerr.NotController
 			}
 			return 7, nil
@@ -149,23 +150,23 @@ func TestRegistrationIsAmended(t *testing.T) {
 			synctest.Wait()
 		}
 		step(&records.FeatureLevelRecord{Name: image.MetadataVersionFeature, FeatureLevel: 16})
-		if registrations != 1 {
-			t.Errorf("%d registrations below 3.7-IV2", registrations)
+		if n := registrations.Load(); n != 1 {
+			t.Errorf("%d registrations below 3.7-IV2", n)
 		}
 		step(&records.FeatureLevelRecord{Name: image.MetadataVersionFeature, FeatureLevel: 17})
-		if registrations != 2 {
-			t.Errorf("%d registrations, want the refused one", registrations)
+		if n := registrations.Load(); n != 2 {
+			t.Errorf("%d registrations, want the refused one", n)
 		}
 		time.Sleep(2 * time.Second) // a heartbeat later
 		synctest.Wait()
 		step()
-		if registrations != 3 || len(c.last.LogDirs) != 2 || c.last.IncarnationID != me {
-			t.Errorf("%d registrations, the last %+v", registrations, c.last)
+		if n := registrations.Load(); n != 3 || len(c.last.LogDirs) != 2 || c.last.IncarnationID != me {
+			t.Errorf("%d registrations, the last %+v", n, c.last)
 		}
 		step(&records.RegisterBrokerRecord{BrokerID: 1, BrokerEpoch: 7, IncarnationID: me, LogDirs: []ids.DirectoryID{{5}, {9}}})
 		step(&records.FeatureLevelRecord{Name: image.MetadataVersionFeature, FeatureLevel: 18})
-		if registrations != 3 || m.State() != Running || m.Epoch() != 7 {
-			t.Errorf("%d registrations, state %v, epoch %d", registrations, m.State(), m.Epoch())
+		if n := registrations.Load(); n != 3 || m.State() != Running || m.Epoch() != 7 {
+			t.Errorf("%d registrations, state %v, epoch %d", n, m.State(), m.Epoch())
 		}
 	})
 }
