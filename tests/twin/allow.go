@@ -19,6 +19,7 @@ var allowed = []Allowed{
 	{`^AlterConfigs .*: same resource twice$`, ``, "Kafka fails inside and never answers; gregor answers INVALID_REQUEST"},
 	{`^IncrementalAlterConfigs .*: operation that is none$`, `^1 `, "Kafka fails inside and answers UNKNOWN_SERVER_ERROR; gregor answers INVALID_REQUEST and says why"},
 	{`^FetchSnapshot .*: snapshot (in a future epoch|in an old epoch|of another topic)$`, ``, "Kafka fails inside while it writes a refusal, which has no records, and answers UNKNOWN_SERVER_ERROR; gregor answers the partition's error and who leads, which Kafka's followers understand"},
+	{`^OffsetFetch .*: in an epoch, but by nobody$`, `ErrorCode$`, "Kafka fails inside and answers UNKNOWN_SERVER_ERROR; gregor answers UNKNOWN_MEMBER_ID"},
 	{`^UpdateRaftVoter .*: voter of another cluster$`, `CurrentLeader`, "gregor does not tell a node of another cluster who leads this one"},
 	{`^Fetch .*: partition limit of one batch$`, `RecordBatches`, "Kafka cuts the last batch where the limit falls and clients throw the piece away; gregor sends whole batches only"},
 }
