@@ -3,6 +3,7 @@ package partlog
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -25,32 +26,71 @@ func (l *Log) AbortedTxns(dst []AbortedTxn, from, to ids.Offset) ([]AbortedTxn, 
 	}
 }
 
-// abortedTxns is AbortedTxns up to a segment whose transaction index has entries
-// that were not proved, or may have lost them in a crash.
+// abortedTxns is AbortedTxns up to a segment whose transaction index contradicts
+// later ones, or may have lost entries in a crash.
 func (l *Log) abortedTxns(dst []AbortedTxn, from, to ids.Offset) (_ []AbortedTxn, doubtful *segment.Segment, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.loadProducers(); err != nil {
 		return dst, nil, l.errf("producer state", err)
 	}
-	for _, s := range l.segs[max(0, l.floor(from)):] {
+	first := max(0, l.floor(from))
+	for i, s := range l.segs[first:] {
 		txns, err := l.txnsOf(s)
 		if err != nil {
 			return dst, nil, l.errf("aborted transactions", err)
 		}
-		if !s.TxnsProved && (len(txns) > 0 || s.Unclean && !l.prods.Empty()) {
+		if s.Unclean && !s.TxnsProved && (len(txns) > 0 || !l.prods.Empty()) {
 			return dst, s, nil
 		}
 		for _, t := range txns {
 			if t.Last >= from && t.First < to {
 				dst = append(dst, AbortedTxn{t.ProducerID, t.First})
 			}
-			if t.LastStable >= to {
-				return dst, nil, nil // later markers belong to transactions that began later than to
+			if t.LastStable < to {
+				continue
 			}
+			ok, err := l.inOrder(s, l.segs[first+i+1:])
+			if err != nil {
+				return dst, nil, l.errf("aborted transactions", err)
+			}
+			if !ok {
+				return dst, s, nil
+			}
+			return dst, nil, nil // later markers belong to transactions that began later than to
 		}
 	}
 	return dst, nil, nil
+}
+
+// inOrder tells whether a segment's last stable offsets may end a search: no
+// transaction whose marker comes later began below one. After a clean stop the
+// index is not held against all batches before it is used, which would be a
+// reading of a gibibyte before the first answer; that none lacks is the
+// scrubber's to find. Callers hold mu.
+func (l *Log) inOrder(s *segment.Segment, later []*segment.Segment) (bool, error) {
+	if s.TxnsProved || s.TxnsInOrder {
+		return true, nil
+	}
+	earliest := ids.Offset(math.MaxInt64)
+	for _, s := range later {
+		txns, err := s.Txns()
+		if err != nil && !errors.Is(err, segment.ErrTxnIndex) {
+			return false, err
+		}
+		for _, t := range txns {
+			earliest = min(earliest, t.First)
+		}
+	}
+	txns, err := s.Txns()
+	for _, t := range slices.Backward(txns) {
+		if t.LastStable > earliest {
+			return false, err
+		}
+		earliest = min(earliest, t.First)
+	}
+	s.TxnsInOrder = err == nil
+	return s.TxnsInOrder, err
 }
 
 // AbortedIndex is the transaction indexes of all segments, in the order of their

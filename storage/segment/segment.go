@@ -85,6 +85,8 @@ type Segment struct {
 	// TxnsVouched: the owner compared the transaction index with the log, or this
 	// process wrote all of it.
 	TxnsVouched bool
+	// TxnsInOrder: and no later transaction began below one of its last stable offsets.
+	TxnsInOrder bool
 	// TxnsProved: that, and no entry lacks, as far as the batches can tell.
 	TxnsProved bool
 	// Unclean: it was recovered after a crash, and its transaction index may lack entries.
