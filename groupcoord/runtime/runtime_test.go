@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
+	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/gregorbroker/gregor/groupcoord/runtime"
 	"github.com/gregorbroker/gregor/groupcoord/runtime/runtimetest"
+	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"go.uber.org/zap"
 )
@@ -52,14 +55,16 @@ type bench struct {
 	last  *register
 }
 
-func newBench() *bench {
+func newBench() *bench { return newBenchWith(batch.None) }
+
+func newBenchWith(codec batch.Codec) *bench {
 	b := &bench{log: &runtimetest.Log{}, clock: runtimetest.NewClock(1_000_000)}
 	b.rt = runtime.New(runtime.Options[*register]{
 		NewMachine: func(int32) *register {
 			b.last = &register{values: map[string]string{}}
 			return b.last
 		},
-		Log: b.log, Clock: b.clock, Logger: zap.NewNop(), CommitTimeout: 5000, LoadBytes: 100, Loads: 1,
+		Log: b.log, Clock: b.clock, Logger: zap.NewNop(), CommitTimeout: 5000, LoadBytes: 100, Loads: 1, Codec: codec,
 	})
 	b.log.OnCommit = b.rt.Committed
 	return b
@@ -329,4 +334,36 @@ func TestSplitOutcomesFitTheLog(t *testing.T) {
 		}
 		b.rt.Close()
 	})
+}
+
+// What has to be one batch and is too large for one is refused, unless it fits
+// compressed; nobody who asks with it suffers for it.
+func TestOneBatchOrNone(t *testing.T) {
+	for codec, fits := range map[batch.Codec]bool{batch.None: false, batch.Zstd: true} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBenchWith(codec)
+			b.log.MaxBatch = 2000
+			b.rt.Lead(0, 1)
+			synctest.Wait()
+			noise := make([]byte, 3000)
+			random := rand.New(rand.NewPCG(1, 2))
+			for i := range noise {
+				noise[i] = byte(random.Uint32())
+			}
+			before, plain, wild, after := b.set("before", "1"), b.set("plain", strings.Repeat("x", 3000)), b.set("wild", string(noise)), b.set("after", "1")
+			synctest.Wait()
+			before.want(t, 1, nil)
+			after.want(t, 1, nil)
+			wild.want(t, 1, runtime.ErrTooLarge)
+			if fits {
+				plain.want(t, 1, nil)
+			} else {
+				plain.want(t, 1, runtime.ErrTooLarge)
+			}
+			if _, there := b.last.values["wild"]; there || len(b.last.values["plain"]) > 0 != fits {
+				t.Fatalf("codec %v: applied %d values", codec, len(b.last.values))
+			}
+			b.rt.Close()
+		})
+	}
 }

@@ -202,7 +202,9 @@ func (s *shard[M]) perform(t *task[M], now int64) {
 	s.gather(t.op(s.machine, now), t.scope, now)
 }
 
-// gather adds the outcome to the batch, which is appended first when it is full.
+// gather adds the outcome to the batch, which is appended first when it is full. What
+// does not fit into one as it is, and has to be one, may do so compressed; it goes
+// alone, as in Kafka, so that nobody else is refused with it.
 func (s *shard[M]) gather(o Outcome, scope string, now int64) {
 	limit := s.rt.opts.Log.MaxBatchBytes(s.partition)
 	size := sizeOf(o.Records)
@@ -210,6 +212,11 @@ func (s *shard[M]) gather(o Outcome, scope string, now int64) {
 	case batch.HeaderSize+size <= limit:
 	case o.Split && len(o.Records) > 1:
 		s.split(o, scope, now)
+		return
+	case s.gathering.codec != batch.None:
+		s.flush(now)
+		s.gathering.add(o, scope)
+		s.flush(now)
 		return
 	default:
 		if o.Done != nil {
@@ -278,6 +285,10 @@ func (s *shard[M]) append(now int64) error {
 	data, err := g.build(now)
 	if err != nil {
 		return err
+	}
+	if len(data) > s.rt.opts.Log.MaxBatchBytes(s.partition) {
+		g.builder.Recycle(data)
+		return ErrTooLarge
 	}
 	end, err := s.appendToLog(data)
 	g.builder.Recycle(data) // the log has not kept it
