@@ -49,11 +49,12 @@ func TestEveryControllerTellsWhoTheyAre(t *testing.T) {
 	q := newQuorum(t, false)
 	for range 2 {
 		q.goesOn()
-		leads, _ := q.leader(q.ctrls...)
+		var leads *node.Server
 		for _, s := range q.ctrls {
 			var members []int
 			var active int
 			err := until(patience(t), "the registrations", func() (bool, error) {
+				leads, _ = q.leader(q.ctrls...)
 				members, active = q.cluster(s.Controller(), 2, false)
 				return slices.Equal(members, []int{100, 101, 102}) && active == leads.ID(), nil
 			})
