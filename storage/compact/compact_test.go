@@ -365,3 +365,42 @@ func TestCleaner(t *testing.T) {
 		t.Fatal(o, err)
 	}
 }
+
+// TestPanicInACleaning: whatever lies in one log, a panic over it is that log's, and
+// the others are cleaned.
+func TestPanicInACleaning(t *testing.T) {
+	cfg := partlog.DefaultConfig()
+	compacting(&cfg)
+	w := newTrial(t, &cfg)
+	good, _, err := w.set.OpenPartition(ids.TopicPartition{Topic: "good"}, ids.TopicID{2}, nil, &cfg)
+	w.must(err)
+	for _, l := range []*partlog.Log{w.l, good} {
+		w.l = l
+		for i := range 40 {
+			w.must(w.send(fmt.Appendf(nil, "%d", i%3), 0))
+		}
+		w.must(l.Roll())
+	}
+	first := true
+	var failed []ids.TopicPartition
+	c := Cleaner{Set: w.set, Stable: func(ids.TopicPartition) (ids.Offset, bool) { return 40, true },
+		Failed: func(tp ids.TopicPartition, _ error) { failed = append(failed, tp) },
+		Stopped: func() bool {
+			if first {
+				first = false
+				panic("a batch that nobody foresaw")
+			}
+			return false
+		}}
+	for c.Round(w.now) {
+	}
+	if len(failed) != 1 {
+		t.Fatal(failed)
+	}
+	for _, tp := range []ids.TopicPartition{{Topic: "t"}, {Topic: "good"}} {
+		l, _, _ := w.set.Partition(tp)
+		if small := l.Size() < 4000; small == (tp == failed[0]) {
+			t.Fatalf("%v: %d bytes, failed %v", tp, l.Size(), failed)
+		}
+	}
+}
