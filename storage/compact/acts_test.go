@@ -27,12 +27,8 @@ type trial struct {
 
 func newTrial(t *testing.T, cfg *partlog.Config) *trial {
 	w := &trial{t: t, fs: vfs.NewMem(), now: start}
-	w.must(w.fs.MkdirAll("/d"))
-	w.must(logdir.WriteMeta(w.fs, "/d", logdir.MetaProperties{Version: 1, ClusterID: "c", NodeID: 1, HasNodeID: true, DirectoryID: ids.DirectoryID{200}}))
+	w.set = newSet(t, w.fs, func() int64 { return w.now })
 	var err error
-	w.set, err = logdir.Open(logdir.Options{FS: w.fs, Dirs: []string{"/d"}, Env: &partlog.Env{Clock: func() int64 { return w.now }, ProducerExpirationMs: 1 << 50,
-		Random: func(n int64) int64 { return n - 1 }}})
-	w.must(err)
 	w.l, _, err = w.set.OpenPartition(ids.TopicPartition{Topic: "t"}, ids.TopicID{1}, nil, cfg)
 	w.must(err)
 	return w

@@ -298,20 +298,28 @@ func (w *walk) checkComplete(cleaned bool) {
 	}
 }
 
-// TestCleaner picks the dirtiest log, keeps the checkpoint, and gives up a
-// log that cannot be cleaned without stopping.
-func TestCleaner(t *testing.T) {
-	fs := vfs.NewMem()
+// newSet makes a data directory with nothing in it.
+func newSet(t *testing.T, fs vfs.FS, clock func() int64) *logdir.Set {
+	t.Helper()
 	if err := fs.MkdirAll("/d"); err != nil {
 		t.Fatal(err)
 	}
 	if err := logdir.WriteMeta(fs, "/d", logdir.MetaProperties{Version: 1, ClusterID: "c", NodeID: 1, HasNodeID: true, DirectoryID: ids.DirectoryID{200}}); err != nil {
 		t.Fatal(err)
 	}
-	set, err := logdir.Open(logdir.Options{FS: fs, Dirs: []string{"/d"}, Env: &partlog.Env{Clock: func() int64 { return start }, ProducerExpirationMs: 1 << 50}})
+	set, err := logdir.Open(logdir.Options{FS: fs, Dirs: []string{"/d"}, Env: &partlog.Env{Clock: clock, ProducerExpirationMs: 1 << 50,
+		Random: func(n int64) int64 { return n - 1 }}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return set
+}
+
+// TestCleaner picks the dirtiest log, keeps the checkpoint, and gives up a
+// log that cannot be cleaned without stopping.
+func TestCleaner(t *testing.T) {
+	fs := vfs.NewMem()
+	set := newSet(t, fs, func() int64 { return start })
 	cfg := partlog.DefaultConfig()
 	cfg.Compact, cfg.Delete, cfg.SegmentBytes = true, false, 1500
 	tps := []ids.TopicPartition{{Topic: "bad"}, {Topic: "good"}}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
-	"github.com/gregorbroker/gregor/storage/logdir"
 	"github.com/gregorbroker/gregor/storage/partlog"
 	"github.com/gregorbroker/gregor/storage/vfs"
 )
@@ -63,16 +62,7 @@ func TestBrokenDisk(t *testing.T) {
 		t.Run(fmt.Sprint(c.fault.Op, c.fault.Name, c.fault.Err), func(t *testing.T) {
 			mem := vfs.NewMem()
 			fs := vfs.NewFaulty(mem)
-			if err := fs.MkdirAll("/d"); err != nil {
-				t.Fatal(err)
-			}
-			if err := logdir.WriteMeta(fs, "/d", logdir.MetaProperties{Version: 1, ClusterID: "c", NodeID: 1, HasNodeID: true, DirectoryID: ids.DirectoryID{200}}); err != nil {
-				t.Fatal(err)
-			}
-			set, err := logdir.Open(logdir.Options{FS: fs, Dirs: []string{"/d"}, Env: &partlog.Env{Clock: func() int64 { return start }, ProducerExpirationMs: 1 << 50}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			set := newSet(t, fs, func() int64 { return start })
 			cfg := partlog.DefaultConfig()
 			cfg.Compact, cfg.Delete, cfg.SegmentBytes = true, false, 1500
 			l, dir, err := set.OpenPartition(ids.TopicPartition{Topic: "t"}, ids.TopicID{1}, nil, &cfg)
