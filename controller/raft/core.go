@@ -43,6 +43,9 @@ type Core struct {
 	wake    int64
 	out     output
 	defeats int // lost elections in a row
+	// needed: a voter that counts this node among the voters did not get its vote, because this
+	// log is longer. It ends with the next answer of a leader.
+	needed bool
 	// stopping: the node is shutting down and neither campaigns nor leads.
 	stopping bool
 }
@@ -270,13 +273,15 @@ func (c *Core) EpochAt(off ids.Offset) ids.LeaderEpoch {
 // IsVoter tells whether this node is in the voter set in force.
 func (c *Core) IsVoter() bool { return c.cfg.CanBeVoter && c.log.lastVoters().Contains(c.cfg.Self) }
 
-// mayCampaign is IsVoter, or: the change that removes this node may not be committed. It
-// may be the only one that has that record, and with it the longest log; if it did not campaign, the
-// others, who still need its vote and do not get it, could never elect anybody
-// (Raft dissertation, 4.2.2). Counted are only the votes of the set in force.
+// mayCampaign is IsVoter, or one of two cases in which others need this node's vote and do not
+// get it, because its log is longer, so that they could never elect anybody if it did not campaign
+// (Raft dissertation, 4.2.2): the change that removes this node may not be committed, and it may be the
+// only one that has that record; or it has been told so, by who knows of a change that adds it. Counted
+// are only the votes of the set in force, and it resigns when that is committed.
 func (c *Core) mayCampaign() bool {
 	n := len(c.log.Voters)
-	return c.IsVoter() || c.cfg.CanBeVoter && n >= 2 && c.log.Voters[n-1].Offset >= c.hw && c.log.Voters[n-2].Set.Contains(c.cfg.Self)
+	removed := n >= 2 && c.log.Voters[n-1].Offset >= c.hw && c.log.Voters[n-2].Set.Contains(c.cfg.Self)
+	return c.IsVoter() || c.cfg.CanBeVoter && (removed || c.needed && n > 0)
 }
 
 func (c *Core) onlyVoter() bool { return c.IsVoter() && c.log.lastVoters().Len() == 1 }

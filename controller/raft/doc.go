@@ -75,6 +75,7 @@
 //	  → Prospective  at start, as the only voter: nobody else can lead
 //	  → Follower     a leader of a higher epoch is found
 //
+// Voters are here also those who are none but whose vote others need (mayCampaign).
 // The table of transitions.go is the same list, and a test compares them. Only
 // the become* functions change the role. eventTable in events_test.go says, and
 // checks, which event leads from which role to which.

@@ -102,6 +102,9 @@ func (c *Core) stepVote(r VoteRequest, now int64) VoteReply {
 	invariant.Sometimes(!upToDate, "raft: a vote for a shorter log is refused")
 	invariant.Sometimes(!granted && r.PreVote && c.role.role() == Follower, "raft: a pre-vote is refused by who hears from the leader")
 	invariant.Sometimes(!granted && !r.PreVote && c.hard.Voted.ID >= 0, "raft: a second vote in an epoch is refused")
+	if !upToDate && r.Voter == c.cfg.Self && c.log.lastVoters().Contains(r.Candidate) {
+		c.needed = true
+	}
 	if granted && !r.PreVote {
 		c.giveVote(r.Candidate, now)
 	}

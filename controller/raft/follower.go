@@ -153,7 +153,7 @@ const suspectMin, suspectTurn, suspectSpread = 10, 40, 20
 
 // alive notes an answer of the leader.
 func (s *follower) alive(c *Core, now int64) {
-	s.fetched, s.suspected, c.defeats = true, false, 0
+	s.fetched, s.suspected, c.defeats, c.needed = true, false, 0, false
 	s.fetchDeadline = now + c.cfg.FetchTimeout
 }
 

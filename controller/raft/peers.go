@@ -157,7 +157,7 @@ func (c *Core) commonReply(r LeaderInfo, now int64) bool {
 	case r.Epoch > c.hard.Epoch || r.Err == FencedLeaderEpoch || r.Err == NotLeaderOrFollower:
 		c.learn(r.Leader, r.Epoch, at, now)
 		return true
-	case r.Leader >= 0 && c.role.leaderID() < 0:
+	case r.Leader >= 0 && len(c.role.endpoints()) == 0: // the id of the leader may be known, from before a restart
 		c.learn(r.Leader, r.Epoch, at, now)
 		return r.Err != None
 	case !c.consistent(r.Leader, r.Epoch):
@@ -206,7 +206,7 @@ func (c *Core) mayFollow(at []Endpoint) bool {
 		return len(at) > len(s.at)
 	case *prospective:
 		// It left that leader because fetches had failed, and only a lost election brings it back.
-		return s.leader < 0
+		return s.leader < 0 || len(s.at) == 0
 	}
 	return true
 }

@@ -30,6 +30,7 @@ import (
 //	snapshot N                                 node N snapshots what is committed and drops the log below
 //	upgrade N                                  kraft.version 1 is asked for at node N
 //	pass N ms=…                                time passes on node N, whose fetches are answered
+//	has N epoch=E leader=L                     node N starts with the first record of an epoch that it alone fetched
 //	wipe N                                     node N ends and gets an empty disk with another directory id
 //	move N / addresses N                       it listens elsewhere after the next start / where it believes the voters to be
 //	ask N fetch|vote|prevote|begin epoch=E …   the administrator sends node N this request
@@ -118,8 +119,7 @@ func (h *harness) command(t *testing.T, d *datadriven.TestData) {
 		h.printf("%d appends at %d: %v\n", n.id, base, ok)
 		h.settle(n)
 	case "crash":
-		n.down = true
-		h.wire = slices.DeleteFunc(h.wire, func(w wireMessage) bool { return w.from == n.id || w.to == n.id })
+		h.crash(n)
 	case "until":
 		h.until(n, d.CmdArgs[1].Key)
 	case "elect":
@@ -163,6 +163,13 @@ func (h *harness) rare(t *testing.T, d *datadriven.TestData, n *testNode, arg fu
 		}
 	case "wipe":
 		h.wipe(n)
+	case "has": // as if that leader had been elected meanwhile, and only N had fetched from it
+		e := ids.LeaderEpoch(arg("epoch", 0))
+		at := n.core.End().Offset
+		n.log = append(n.log, Entry{Base: at, Last: at, Epoch: e, Control: &Control{LeaderChange: &LeaderChange{Leader: ids.NodeID(arg("leader", 0))}}})
+		n.hard = HardState{Epoch: e, Leader: ids.NodeID(arg("leader", 0)), Voted: noVote}
+		h.crash(n)
+		h.boot(n)
 	case "move":
 		n.cfg.Endpoints = []Endpoint{{Name: "C", Host: "new", Port: n.cfg.Endpoints[0].Port}}
 		h.printf("%d will listen at %s\n", n.id, n.cfg.Endpoints[0].Host)
@@ -183,6 +190,11 @@ func (h *harness) rare(t *testing.T, d *datadriven.TestData, n *testNode, arg fu
 func (h *harness) wipe(n *testNode) {
 	n.cfg.Self.Directory[0]++
 	n.hard, n.log, n.snap = HardState{Leader: ids.NoNode, Voted: noVote}, nil, nil
+	h.crash(n)
+}
+
+// crash ends a node's process, unnoticed.
+func (h *harness) crash(n *testNode) {
 	n.down = true
 	h.wire = slices.DeleteFunc(h.wire, func(w wireMessage) bool { return w.from == n.id || w.to == n.id })
 }
