@@ -51,6 +51,9 @@ func (t *c) liveGroup(consumer bool) {
 		t.wantsNot(out, ` Empty`)
 		t.wants(tool("--list", "--type", "consumer"), `^`+name+` +Consumer`)
 		t.wants(t.admin("kafka-groups.sh", "--list", "--consumer"), `^`+name+` +Consumer +consumer`)
+		t.wants(t.admin("kafka-groups.sh", "--list", "--protocol", "consumer"), `^`+name+` +Consumer +consumer`)
+		t.wants(tool("--describe", "--all-groups", "--state"), `^`+name+` +\S+ +\(1\) +`+protocol+` +Stable +2 *$`)
+		t.wants(tool("--describe", "--group", name, "--members"), `^`+name+` +\S+ +/127\.0\.0\.1 +client-a +3 *$`)
 		t.wants(tool("--delete", "--group", name), `GroupNotEmptyException`)
 		t.wants(tool("--delete-offsets", "--group", name, "--topic", name), `GroupSubscribedToTopicException`)
 		t.wants(tool("--reset-offsets", "--group", name, "--topic", name, "--to-earliest", "--execute"), `Assignments can only be reset if the group '`+name+`' is inactive`)
@@ -95,6 +98,22 @@ func resetEveryWay(t *c) {
 	t.wants(reset("--topic", "verbs-reset:0", "--to-latest", "--execute"), row("verbs-reset", "0", "50"))
 	t.wants(reset("--from-file", exported, "--execute"), row("verbs-reset", "0", "7"))
 	t.wants(t.admin("kafka-consumer-groups.sh", "--reset-offsets", "--all-groups", "--topic", "verbs-reset-2", "--to-offset", "1", "--dry-run"), row("verbs-reset-2", "0", "1"))
+	resetSeveral(t, reset, row, exported)
+}
+
+// resetSeveral goes beyond the log's bounds, takes several topics and partitions at
+// once, and only shows what it would do.
+func resetSeveral(t *c, reset func(...string) string, row func(topic, partition, offset string) string, exported string) {
+	t.wants(reset("--topic", "verbs-reset:1", "--shift-by", "-1000", "--execute"), row("verbs-reset", "1", "0"))
+	t.wants(reset("--topic", "verbs-reset:0,1", "--topic", "verbs-reset-2:1", "--to-offset", "20", "--execute"),
+		row("verbs-reset", "0", "20"), row("verbs-reset", "1", "20"), row("verbs-reset-2", "1", "20"))
+	t.wants(reset("--topic", "verbs-reset:0", "--shift-by", "-3", "--dry-run"), row("verbs-reset", "0", "17"))
+	t.wants(reset("--all-topics", "--by-duration", "P5000D", "--dry-run"), row("verbs-reset", "0", "0"), row("verbs-reset-2", "1", "0"))
+	t.wants(reset("--from-file", exported, "--dry-run"), row("verbs-reset", "0", "7"))
+	t.wants(reset("--topic", "verbs-reset:0", "--to-offset", "1000"), `No action will be performed as the --execute option is missing`, row("verbs-reset", "0", "50"))
+	t.wants(t.admin("kafka-consumer-groups.sh", "--describe", "--group", "verbs-reset", "--offsets"),
+		`^verbs-reset +verbs-reset +0 +20 +50 +30 `, `^verbs-reset +verbs-reset +1 +20 +50 +30 `, `^verbs-reset +verbs-reset-2 +0 +10 +50 +40 `, `^verbs-reset +verbs-reset-2 +1 +20 +50 +30 `)
+	t.wants(reset("--all-topics", "--to-earliest", "--execute"), row("verbs-reset", "0", "0"), row("verbs-reset", "1", "0"), row("verbs-reset-2", "0", "0"), row("verbs-reset-2", "1", "0"))
 }
 
 func deleteGroups(t *c) {
