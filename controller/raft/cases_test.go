@@ -165,8 +165,11 @@ func TestCase23VotersChangeOneAtATime(t *testing.T) {
 	h.nodes[1].cut, h.nodes[2].cut = true, true
 	h.change(lead, 0, 1) // itself; nobody hears of it
 	h.change(lead, 4, 0)
-	if got := lead.core.log.lastVoters().Len(); got != 2 {
-		t.Fatalf("%d voters are in force, not 2", got)
+	h.deliver(lead.id, 4, false, true)
+	h.deliver(4, lead.id, false, true)
+	h.change(lead, 0, 2)
+	if got := voterIDs(lead.core.log.lastVoters()); !slices.Equal(got, []ids.NodeID{2, 3}) {
+		t.Fatalf("the voters %v are in force: more than one change", got)
 	}
 	h.die(lead)
 	h.nodes[1].cut, h.nodes[2].cut = false, false
