@@ -91,21 +91,9 @@ func (s *Set) locate(tp ids.TopicPartition, id ids.TopicID, named *Dir) (lies *D
 
 // openIn opens or makes a log at path. lies: it is there.
 func (s *Set) openIn(d *Dir, tp ids.TopicPartition, path string, id, onDisk ids.TopicID, c *partlog.Config, lies bool) (*partlog.Log, error) {
-	var log *partlog.Log // the hooks run on this goroutine until it is set
 	o := partlog.Options{
 		FS: d.fs, Dir: path, TP: tp, TopicID: id, OnDisk: onDisk, Config: c, Env: s.o.Env, Room: &d.room,
-		Lowered:   func() error { return s.checkpointRecovery(d) },
-		Truncated: func(to ids.Offset) error { return d.lowerCleaner(tp, to) },
-		Failed: func(err error) {
-			if ioFailure(err) {
-				s.FailDir(d, err)
-			}
-		},
-		Woken: func() {
-			if log != nil {
-				s.awake.add(log, d)
-			}
-		},
+		Lowered: d.hooks.lowered, Truncated: d.hooks.truncated, Failed: d.hooks.failed, Woken: d.hooks.woken,
 	}
 	d.checkpointMu.Lock()
 	_, noted := d.recovery[tp]
@@ -126,10 +114,10 @@ func (s *Set) openIn(d *Dir, tp ids.TopicPartition, path string, id, onDisk ids.
 	if err != nil {
 		return nil, s.notOpened(tp, d, err)
 	}
-	if log = l; log.Awake() {
-		s.awake.add(log, d)
+	if l.Awake() {
+		s.awake.add(l, d)
 	}
-	return log, nil
+	return l, nil
 }
 
 // Lies is the directory in which a partition was found that is not open yet, nil otherwise.

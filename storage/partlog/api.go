@@ -52,7 +52,8 @@ var (
 	ErrOutOfOrder        = errors.New("offsets not in order") // a follower's append does not continue the log
 )
 
-// Options make a Log. FS, Dir, TP and Config are required.
+// Options make a Log. FS, Dir, TP and Config are required. The hooks are kept: who
+// opens thousands of logs gives all of them the same.
 type Options struct {
 	FS      vfs.FS
 	Dir     string // the partition's directory
@@ -69,15 +70,16 @@ type Options struct {
 	// Room, if not nil, says whether the disk has room: without it appends are refused with ErrDiskFull.
 	Room *Room
 	// Woken, if not nil, is called when the log begins to hold files or memory, or
-	// to have work for Tick. The log's locks are held: it must return at once.
-	Woken func()
+	// to have work for Tick; not during Open, after which Awake tells. The log's
+	// locks are held: it must return at once.
+	Woken func(*Log)
 	// Lowered, if not nil, is called when a truncation lowered the recovery point
 	// and must make the new one durable before it returns: a checkpoint that claims
 	// more than is flushed would hide a torn tail from recovery.
 	Lowered func() error
 	// Truncated, if not nil, is called before a truncation cuts at an offset: who
 	// noted how far the log is clean must take it back, durably.
-	Truncated func(to ids.Offset) error
+	Truncated func(tp ids.TopicPartition, to ids.Offset) error
 	// Failed, if not nil, is called once, when the log's files cannot be trusted any
 	// more because of an I/O error. The log's locks are held: it must return at once.
 	// The error may be a full disk's: then it says nothing about other logs.

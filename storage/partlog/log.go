@@ -46,11 +46,11 @@ type Log struct {
 	tp      ids.TopicPartition
 	topicID ids.TopicID
 	env     *Env
-	room    *Room                  // of the disk; may be nil
-	lowered func() error           // see Options.Lowered
-	cutting func(ids.Offset) error // see Options.Truncated
-	failing func(error)            // see Options.Failed
-	woken   func()                 // see Options.Woken
+	room    *Room                                      // of the disk; may be nil
+	lowered func() error                               // see Options.Lowered
+	cutting func(ids.TopicPartition, ids.Offset) error // see Options.Truncated
+	failing func(error)                                // see Options.Failed
+	woken   func(*Log)                                 // see Options.Woken
 	config  atomic.Pointer[Config]
 	awake   atomic.Bool // holds files or memory, or has work for Tick
 
@@ -225,7 +225,7 @@ func (l *Log) wake() {
 	}
 	l.awake.Store(true)
 	if l.woken != nil {
-		l.woken()
+		l.woken(l)
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 // recovery point that hides where the next batch begins: acknowledged data would
 // be cut off. Damaged records alone are told of and not served.
 func Open(o Options) (*Log, error) {
-	l := &Log{tp: o.TP, topicID: o.TopicID, env: o.Env, room: o.Room, lowered: o.Lowered, cutting: o.Truncated, failing: o.Failed, woken: o.Woken, epochs: &epochs.History{}}
+	l := &Log{tp: o.TP, topicID: o.TopicID, env: o.Env, room: o.Room, lowered: o.Lowered, cutting: o.Truncated, failing: o.Failed, epochs: &epochs.History{}}
 	l.dir = segment.Dir{FS: o.FS, Path: o.Dir}
 	l.config.Store(o.Config)
 	l.start, l.end, l.recovered = o.LogStartOffset, o.LogStartOffset, o.LogStartOffset
@@ -32,6 +32,7 @@ func Open(o Options) (*Log, error) {
 	l.drawJitter()
 	names, err := o.FS.ReadDir(o.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
+		l.woken = o.Woken
 		return l, nil
 	}
 	if err == nil {
@@ -42,6 +43,7 @@ func Open(o Options) (*Log, error) {
 		l.coolAll()
 		return nil, l.errf("open", err)
 	}
+	l.woken = o.Woken
 	return l, nil
 }
 

@@ -129,7 +129,7 @@ func (l *Log) lower(off ids.Offset) error {
 	l.mu.Unlock() // the checkpoint asks for both; wmu keeps writers out
 	defer l.mu.Lock()
 	if l.cutting != nil {
-		if err := l.cutting(off); err != nil {
+		if err := l.cutting(l.tp, off); err != nil {
 			return err
 		}
 	}
