@@ -210,6 +210,9 @@ func compactRate(b *bench, like *node.Server) (figures, error) {
 // clean sets the cleaner to work on a topic.
 func (l *lab) clean(topic string) (figures, error) {
 	files, end := l.segments(topic)
+	if len(files) < 2 {
+		return nil, fmt.Errorf("%s: there is nothing to clean but the active segment, -bytes is too small", topic)
+	}
 	bytes := int64(0)
 	for _, name := range files[:len(files)-1] {
 		info, err := os.Stat(name)
