@@ -32,12 +32,17 @@ const (
 // franz-go's: it asks for versions once a broker, not once a connection.
 func mayHold(c *conn.Call, p protocol) bool {
 	name, version := c.Conn.Software()
+	return goesPast(name, version, c.Header.ClientID, p)
+}
+
+// goesPast tells whether all that a client wants to say goes past a heartbeat that is out.
+func goesPast(name, version, clientID string, p protocol) bool {
 	switch {
 	case name == "apache-kafka-java":
 		return true
-	case name == "librdkafka" || strings.Contains(version, "librdkafka"):
+	case strings.Contains(name, "rdkafka") || strings.Contains(version, "rdkafka"):
 		return p == classicProtocol
 	default:
-		return p == consumerProtocol && name == "" && c.Header.ClientID != "kgo"
+		return p == consumerProtocol && name == "" && clientID != "kgo"
 	}
 }

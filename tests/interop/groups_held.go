@@ -2,6 +2,10 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,8 +14,10 @@ import (
 
 // heldHeartbeats shows with each client that holding heartbeats delays nothing:
 // not a commit, a leave, a subscription change nor a revocation acknowledged, each
-// asked for while a heartbeat may be held; and that a rebalance reaches members
-// whose heartbeats are held without waiting for their interval. Only gregor holds.
+// asked for while a heartbeat is held, as gregor itself tells; and that a rebalance
+// reaches members whose heartbeats are held without waiting for their interval. Only
+// gregor holds, and not the heartbeats of clients that would wait for the answer
+// (decision 0005): of those it shows that none is.
 func (s *suite) heldHeartbeats() {
 	if *against != "gregor" {
 		return
@@ -46,12 +52,12 @@ func (t *c) held(k groupKind) {
 	start("b")
 	g.shared(groupPartitions, 2)
 	g.hasRead(topic, 10*groupPartitions)
-	g.quiet()
 
 	for _, m := range []string{"a", "b"} {
+		g.quiet(k)
 		g.prompt("commit", promptly, func() { g.tell(m, "commit", g.offsetOfFirst(k)...) })
 	}
-	g.quiet()
+	g.quiet(k)
 	// A revocation: c comes, a and b are told, give up, acknowledge; then c has its part.
 	limit := promptly + interval
 	if k.name == "java/consumer" { // always held: told at once. A classic member sends none for an interval after it has joined.
@@ -61,18 +67,16 @@ func (t *c) held(k groupKind) {
 		start("c")
 		g.shared(groupPartitions, 3)
 	})
-	g.quiet()
-	if k.client != "kafkajs" { // it stops to take a new subscription
-		// Java tells a new subscription with its next heartbeat, held or not; franz-go
-		// and librdkafka at once.
-		g.prompt("subscribe", promptly+interval, func() {
-			for _, m := range []string{"a", "b", "c"} {
-				g.tell(m, "subscribe", topic+","+topic+"-2")
-			}
-			g.await("the second topic is owned", func(l *clients.Ledger) bool { p, _ := l.Owned(); return p == groupPartitions+3 })
-		})
-		g.quiet()
-	}
+	g.quiet(k)
+	// Java tells a new subscription with its next heartbeat, held or not; franz-go and
+	// librdkafka at once. kafkajs leaves and joins for it.
+	g.prompt("subscribe", promptly+interval, func() {
+		for _, m := range []string{"a", "b", "c"} {
+			g.tell(m, "subscribe", topic+","+topic+"-2")
+		}
+		g.await("the second topic is owned", func(l *clients.Ledger) bool { p, _ := l.Owned(); return p == groupPartitions+3 })
+	})
+	g.quiet(k)
 	g.prompt("leave", promptly, func() { g.tell("b", "stop") })
 	g.stopAll()
 	t.check(g.ledger.Judge())
@@ -86,9 +90,52 @@ func (g *crew) offsetOfFirst(k groupKind) []string {
 	return nil
 }
 
-// quiet lets two seconds pass in which nothing has to be told, so that a heartbeat
-// is out and held; there is nothing to be seen of it from outside.
-func (g *crew) quiet() { time.Sleep(2 * time.Second) }
+// heldKinds are the clients whose heartbeats are held.
+var heldKinds = map[string]bool{"java/classic-cooperative": true, "java/consumer": true, "librdkafka/classic": true}
+
+var (
+	httpPort  = regexp.MustCompile(`HTTP port.*"bound": "([^"]+)"`)
+	heldGauge = regexp.MustCompile(`(?m)^gregor_group_held_heartbeats (\d+)$`)
+)
+
+// quiet lets the group come to rest, until the heartbeats of all members are held, or
+// those of clients that must not be held have been on their way for a while.
+func (g *crew) quiet(k groupKind) {
+	if !heldKinds[k.name] {
+		time.Sleep(2 * time.Second) // there is nothing to be waited for
+		if n := g.heartbeatsHeld(); n > 0 {
+			g.fatalf("%d heartbeats are held of a client that waits for them", n)
+		}
+		return
+	}
+	end := time.Now().Add(20 * time.Second)
+	for g.heartbeatsHeld() < len(g.of) {
+		if time.Now().After(end) {
+			g.fatalf("the heartbeats of %d members are not all held: %d are", len(g.of), g.heartbeatsHeld())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// heartbeatsHeld is how many heartbeats gregor says that it holds.
+func (g *crew) heartbeatsHeld() int {
+	at := httpPort.FindStringSubmatch(g.srv.Output())
+	if at == nil {
+		g.fatalf("no HTTP port in the log")
+	}
+	resp, err := http.Get("http://" + at[1] + "/metrics")
+	g.check(err)
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	g.check(err)
+	m := heldGauge.FindSubmatch(page)
+	if m == nil {
+		g.fatalf("no gregor_group_held_heartbeats")
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	g.check(err)
+	return n
+}
 
 func (g *crew) prompt(what string, limit time.Duration, f func()) {
 	begin := time.Now()

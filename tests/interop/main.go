@@ -83,9 +83,10 @@ func (s *suite) start(root string) (*node.Server, error) {
 	sw := node.Gregor(bin)
 	s.ours = sw
 	if *against == "apache" {
-		sw, s.ours = s.home.Software("1G"), s.home.Light()
+		s.ours = s.home.Light()
+		return node.Run(s.home.Software("1G"), nil)
 	}
-	return node.Run(sw, nil)
+	return node.Run(sw, map[string]string{"gregor.http.listener": "127.0.0.1:0"})
 }
 
 // all runs every case, in an order where a later one may rely on nothing of an earlier one but the server.
