@@ -67,21 +67,27 @@ func (t *c) crew(ctx context.Context, group string) *crew {
 	return &crew{c: t, ctx: ctx, group: group, ledger: clients.NewLedger(), processes: map[string]*clients.Members{}, of: map[string]string{}, franz: map[string]*clients.FranzMember{}}
 }
 
+// program is the command of a client's members; nil for franz-go, which has no
+// process of its own. The first time it installs the client.
+func (t *c) program(client string) (*exec.Cmd, error) {
+	switch client {
+	case "java":
+		return clients.JavaMembers(t.cache, t.home, t.srv.Addr())
+	case "librdkafka":
+		return clients.LibrdkafkaMembers(t.cache, t.srv.Addr())
+	case "kafkajs":
+		return clients.KafkajsMembers(t.cache, t.srv.Addr())
+	}
+	return nil, nil
+}
+
 // process is the program of a client, started when it is first needed.
 func (g *crew) process(client string) *clients.Members {
 	if m := g.processes[client]; m != nil {
 		return m
 	}
-	var cmd *exec.Cmd
-	var err error
-	switch name, _, _ := strings.Cut(client, "#"); name {
-	case "java":
-		cmd, err = clients.JavaMembers(g.cache, g.home, g.srv.Addr())
-	case "librdkafka":
-		cmd, err = clients.LibrdkafkaMembers(g.cache, g.srv.Addr())
-	case "kafkajs":
-		cmd, err = clients.KafkajsMembers(g.cache, g.srv.Addr())
-	}
+	name, _, _ := strings.Cut(client, "#")
+	cmd, err := g.program(name)
 	g.check(err)
 	m, err := clients.StartMembers(cmd, g.ledger.Event)
 	g.check(err)
@@ -211,6 +217,8 @@ const groupPartitions = 6
 
 // rebalances lets members of one client join and leave.
 func (t *c) rebalances(k groupKind) {
+	_, err := t.program(k.client) // a compiler may take longer than the members may
+	t.check(err)
 	ctx, cancel := patience()
 	defer cancel()
 	topic := "groups-" + strings.ReplaceAll(k.name, "/", "-")

@@ -119,11 +119,11 @@ func (g *crew) quiet(k groupKind) {
 
 // heartbeatsHeld is how many heartbeats gregor says that it holds.
 func (g *crew) heartbeatsHeld() int {
-	at := httpPort.FindStringSubmatch(g.srv.Output())
-	if at == nil {
+	starts := httpPort.FindAllStringSubmatch(g.srv.Output(), -1)
+	if len(starts) == 0 {
 		g.fatalf("no HTTP port in the log")
 	}
-	resp, err := http.Get("http://" + at[1] + "/metrics")
+	resp, err := http.Get("http://" + starts[len(starts)-1][1] + "/metrics") // the node was started again meanwhile
 	g.check(err)
 	defer resp.Body.Close()
 	page, err := io.ReadAll(resp.Body)
