@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -211,4 +212,40 @@ func TestWhoeverIsAskedAboutTheQuorum(t *testing.T) {
 		}
 	}
 	q.judge()
+}
+
+// Controllers with controller.quorum.auto.join.enable become voters by themselves,
+// one that lost its disk in the place of the disk that is lost; one without does not.
+func TestControllersJoinByThemselves(t *testing.T) {
+	all := []*node.Server{startAt(t, node.Place{ID: 100, Roles: "controller"}, quick)}
+	start := func(id int, auto string) *node.Server {
+		settings := maps.Clone(quick)
+		settings["controller.quorum.auto.join.enable"] = auto
+		s := startAt(t, node.Place{ID: id, Roles: "controller", Controller: all[0], Joins: true}, settings)
+		all = append(all, s)
+		return s
+	}
+	voters := func(observer int, lost [16]byte, ids ...int) (says node.Quorum) {
+		t.Helper()
+		err := until(patience(t), "the voters", func() (bool, error) {
+			_, says = node.Leads(patience(t), all...) // nothing, if none leads just now
+			_, looksOn := says.Observers[observer]
+			joined := slices.Sorted(maps.Keys(says.Voters))
+			return slices.Equal(joined, ids) && says.Directories[102] != lost && (observer == 0 || looksOn), nil
+		})
+		if err != nil {
+			t.Fatalf("%v: %+v", err, says)
+		}
+		return says
+	}
+	start(101, "true")
+	voters(0, [16]byte{1}, 100, 101)
+	loses := start(102, "true")
+	start(103, "false")
+	says := voters(103, [16]byte{}, 100, 101, 102)
+	if err := loses.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	start(102, "true") // with a folder of its own
+	voters(103, says.Directories[102], 100, 101, 102)
 }
