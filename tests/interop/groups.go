@@ -21,6 +21,8 @@ func (s *suite) groups() {
 	}
 	s.run("groups/all-clients-in-one/classic", func(t *c) { t.together(false) })
 	s.run("groups/all-clients-in-one/consumer", func(t *c) { t.together(true) })
+	s.run("groups/migrates/java", func(t *c) { t.migrates("java") })
+	s.run("groups/migrates/librdkafka", func(t *c) { t.migrates("librdkafka") })
 	s.groupVerbs()
 	s.heldHeartbeats()
 	s.groupsMove()
