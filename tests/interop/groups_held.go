@@ -36,6 +36,7 @@ func (s *suite) heldHeartbeats() {
 const (
 	promptly = 2 * time.Second
 	interval = 5 * time.Second // of KIP-848's heartbeats
+	slack    = 2 * time.Second // for what members do in several steps
 )
 
 func (t *c) held(k groupKind) {
@@ -59,9 +60,9 @@ func (t *c) held(k groupKind) {
 	}
 	g.quiet(k)
 	// A revocation: c comes, a and b are told, give up, acknowledge; then c has its part.
-	limit := promptly + interval
+	limit := promptly + interval + slack
 	if k.name == "java/consumer" { // always held: told at once. A classic member sends none for an interval after it has joined.
-		limit = promptly + time.Second
+		limit = promptly + slack
 	}
 	g.prompt("one more joins", limit, func() {
 		start("c")
@@ -70,7 +71,11 @@ func (t *c) held(k groupKind) {
 	g.quiet(k)
 	// Java tells a new subscription with its next heartbeat, held or not; franz-go and
 	// librdkafka at once. kafkajs leaves and joins for it.
-	g.prompt("subscribe", promptly+interval, func() {
+	limit = promptly + interval + slack
+	if k.client == "kafkajs" { // one after another, and the others hear of each with their next heartbeat
+		limit = promptly + 3*interval
+	}
+	g.prompt("subscribe", limit, func() {
 		for _, m := range []string{"a", "b", "c"} {
 			g.tell(m, "subscribe", topic+","+topic+"-2")
 		}
