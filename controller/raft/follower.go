@@ -169,6 +169,13 @@ func (c *Core) stepFetchReply(from ids.NodeID, r FetchReply, now int64) {
 	if !ok || r.Err != None {
 		return
 	}
+	if f.download != nil {
+		// It was asked for before the download began, and is late. What it brings would
+		// be acknowledged, and then replaced by a snapshot that lacks it.
+		c.note("a fetch is answered while snapshot %v is downloaded: ignored", f.download.id)
+		f.alive(c, now)
+		return
+	}
 	switch {
 	case r.Diverging != nil:
 		if !c.truncate(*r.Diverging) {

@@ -72,7 +72,7 @@ func (s *store) open(o *Options) (raft.HardState, raft.LogState, error) {
 	}
 	s.log, err = partlog.Open(partlog.Options{
 		FS: s.fs, Dir: s.dir, TP: metadataPartition, TopicID: metadataTopicID, Config: o.logConfig(), Env: o.logEnv(),
-		RecoveryPoint: s.mark,
+		RecoveryPoint: s.mark, Covered: oldestOffset(state.Snapshots),
 	})
 	if err != nil {
 		return hard, state, err
@@ -88,6 +88,13 @@ func (s *store) open(o *Options) (raft.HardState, raft.LogState, error) {
 		err = s.log.Flush()
 	}
 	return hard, state, err
+}
+
+func oldestOffset(snaps []ids.OffsetAndEpoch) ids.Offset {
+	if len(snaps) == 0 {
+		return 0
+	}
+	return snaps[0].Offset
 }
 
 func latestOffset(snaps []ids.OffsetAndEpoch) ids.Offset {

@@ -64,8 +64,11 @@ type Options struct {
 	Env     *Env // shared by all logs of a process
 
 	LogStartOffset ids.Offset // from the checkpoint, 0 if absent
-	RecoveryPoint  ids.Offset // from the checkpoint, 0 if absent: everything before it is on disk
-	CleanShutdown  bool       // the directory was closed cleanly: nothing needs recovery
+	// Covered is the offset below which nobody needs the log, because a snapshot has
+	// what it held: segments that lie wholly below it go.
+	Covered       ids.Offset
+	RecoveryPoint ids.Offset // from the checkpoint, 0 if absent: everything before it is on disk
+	CleanShutdown bool       // the directory was closed cleanly: nothing needs recovery
 
 	// Room, if not nil, says whether the disk has room: without it appends are refused with ErrDiskFull.
 	Room *Room

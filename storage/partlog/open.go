@@ -55,6 +55,9 @@ func (l *Log) load(names []vfs.Entry, o Options) error {
 	if err := l.loadEpochs(); err != nil {
 		return err
 	}
+	if logs, err = l.dropCovered(logs, o.Covered); err != nil {
+		return err
+	}
 	now := l.env.Clock()
 	for _, base := range logs {
 		l.segs = append(l.segs, segment.Existing(&l.dir, base, now))
@@ -131,6 +134,19 @@ func (l *Log) sortNames(names []vfs.Entry, onDisk ids.TopicID) (logs []ids.Offse
 				return nil, err
 			}
 		}
+	}
+	return logs, nil
+}
+
+// dropCovered removes the segments that lie wholly below covered: a deletion that a
+// power cut ended may have kept the names of some and not those of others behind
+// them, and recovery takes what is behind a gap for the remains of a lost tail.
+func (l *Log) dropCovered(logs []ids.Offset, covered ids.Offset) ([]ids.Offset, error) {
+	for len(logs) > 1 && logs[1] <= covered {
+		if err := segment.Remove(&l.dir, logs[0], ""); err != nil {
+			return logs, err
+		}
+		logs = logs[1:]
 	}
 	return logs, nil
 }
