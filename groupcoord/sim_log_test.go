@@ -101,17 +101,7 @@ func (l simPort) Read(p int32, from ids.Offset, maxBytes int) ([]byte, error) {
 	l.log.mu.Lock()
 	defer l.log.mu.Unlock()
 	batches, _, _ := l.view(p)
-	var out []byte
-	for _, v := range batches {
-		if v.NextOffset() <= from {
-			continue
-		}
-		if len(out) > 0 && len(out)+len(v) > maxBytes {
-			break
-		}
-		out = append(out, v...)
-	}
-	return out, nil
+	return runtimetest.Cut(batches, from, maxBytes), nil
 }
 
 // Bounds implements runtime.Log.

@@ -2,8 +2,6 @@ package partlog
 
 import (
 	"errors"
-	"io/fs"
-	"os"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/epochs"
@@ -121,7 +119,7 @@ func (j *flushJob) run(l *Log) error {
 		}
 	}
 	for _, name := range j.snapshots {
-		if err := syncFile(l.dir.FS, name); err != nil {
+		if err := vfs.SyncFile(l.dir.FS, name); err != nil {
 			return err
 		}
 	}
@@ -137,19 +135,6 @@ func (j *flushJob) run(l *Log) error {
 		return l.dir.FS.SyncDir(l.dir.Path)
 	}
 	return nil
-}
-
-// syncFile makes a file durable; one that was removed meanwhile needs it no more.
-func syncFile(fsys vfs.FS, name string) error {
-	f, err := fsys.OpenFile(name, os.O_RDWR)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }
 
 // Tick does what time asks of a log: roll an old segment away, flush what

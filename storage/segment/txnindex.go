@@ -141,17 +141,7 @@ func (s *Segment) SaveTxns() error {
 
 // SyncTxns makes the file of the transaction index durable, if there is one. It
 // touches nothing in memory.
-func (s *Segment) SyncTxns() error {
-	f, err := s.dir.FS.OpenFile(s.name(TxnSuffix), os.O_RDWR)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
-}
+func (s *Segment) SyncTxns() error { return vfs.SyncFile(s.dir.FS, s.name(TxnSuffix)) }
 
 // cutTxns removes aborted transactions whose marker is not below next, and a torn tail.
 func (s *Segment) cutTxns(next ids.Offset) error {

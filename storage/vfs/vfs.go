@@ -16,6 +16,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"time"
 )
 
@@ -85,6 +86,19 @@ var ErrLocked error = lockedError{}
 type lockedError struct{}
 
 func (lockedError) Error() string { return "the lock is held by another process" }
+
+// SyncFile makes a file durable; one that is not there, or not any more, needs it not.
+func SyncFile(fsys FS, name string) error {
+	f, err := fsys.OpenFile(name, os.O_RDWR)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
 
 // ReadFile reads a whole file of at most max bytes; a longer one is an error.
 func ReadFile(fsys FS, name string, max int64) ([]byte, error) {

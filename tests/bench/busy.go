@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -93,7 +92,7 @@ func (l *lab) prepareBusy() error {
 
 // inTurns measures calm and busy, pair by pair.
 func (l *lab) inTurns(cold *atomic.Bool) (figures, error) {
-	var calm, busy []figures
+	calm, busy := map[string][]float64{}, map[string][]float64{}
 	for range busyPairs {
 		for _, working := range []bool{false, true} {
 			if err := l.setWorking(working); err != nil {
@@ -104,10 +103,12 @@ func (l *lab) inTurns(cold *atomic.Bool) (figures, error) {
 			if err != nil {
 				return nil, err
 			}
+			into := calm
 			if working {
-				busy = append(busy, f)
-			} else {
-				calm = append(calm, f)
+				into = busy
+			}
+			for k, v := range f {
+				into[k] = append(into[k], v)
 			}
 		}
 	}
@@ -116,21 +117,11 @@ func (l *lab) inTurns(cold *atomic.Bool) (figures, error) {
 	}
 	out := figures{}
 	for _, k := range []string{"ack_p50_ms", "ack_p99_ms", "cpu_pct"} {
-		out["quiet_"+strings.TrimPrefix(k, "ack_")] = middle(calm, k)
-		out["busy_"+strings.TrimPrefix(k, "ack_")] = middle(busy, k)
+		out["quiet_"+strings.TrimPrefix(k, "ack_")] = middle(calm[k])
+		out["busy_"+strings.TrimPrefix(k, "ack_")] = middle(busy[k])
 	}
 	out["over_pct"] = (out["busy_p99_ms"]/out["quiet_p99_ms"] - 1) * 100
 	return out, nil
-}
-
-// middle is the median of one figure.
-func middle(fs []figures, key string) float64 {
-	var l []float64
-	for _, f := range fs {
-		l = append(l, f[key])
-	}
-	slices.Sort(l)
-	return l[len(l)/2]
 }
 
 // setWorking lets cleaner and retention work on what is written, or holds them off.

@@ -58,7 +58,11 @@ func median(rs map[string]*result, work, software, figure string) float64 {
 	if r == nil || len(r.values[software][figure]) == 0 {
 		return math.NaN()
 	}
-	v := slices.Clone(r.values[software][figure])
+	return middle(slices.Clone(r.values[software][figure]))
+}
+
+// middle is the median of some values, which it sorts.
+func middle(v []float64) float64 {
 	slices.Sort(v)
 	if n := len(v); n%2 == 0 {
 		return (v[n/2-1] + v[n/2]) / 2

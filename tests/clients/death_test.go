@@ -49,21 +49,28 @@ func leaderless(t *testing.T, ctx context.Context, adm *kadm.Client, topic strin
 	}
 }
 
+// twoBrokers starts them, with a topic "spread" of ten partitions on both.
+func twoBrokers(t *testing.T, ctx context.Context, ctrl *node.Server, settings map[string]string) ([]*node.Server, *kadm.Client) {
+	t.Helper()
+	var brokers []*node.Server
+	for id := 1; id <= 2; id++ {
+		brokers = append(brokers, startAt(t, node.Place{ID: id, Roles: "broker", Controller: ctrl}, settings))
+	}
+	adm := adminOf(t, brokers[0])
+	if _, err := adm.CreateTopic(ctx, 10, 1, nil, "spread"); err != nil {
+		t.Fatal(err)
+	}
+	return brokers, adm
+}
+
 // A broker that is killed is fenced because its connection closed and its port
 // refuses, and may come back at once: the session, which would do both in the end,
 // is longer than this test.
 func TestBrokerThatDiesIsFencedAtOnce(t *testing.T) {
 	settings := map[string]string{"broker.session.timeout.ms": "600000", "broker.heartbeat.interval.ms": "200"}
 	ctrl := startAt(t, node.Place{ID: 100, Roles: "controller"}, settings)
-	var brokers []*node.Server
-	for id := 1; id <= 2; id++ {
-		brokers = append(brokers, startAt(t, node.Place{ID: id, Roles: "broker", Controller: ctrl}, settings))
-	}
 	ctx := patience(t)
-	adm := adminOf(t, brokers[0])
-	if _, err := adm.CreateTopic(ctx, 10, 1, nil, "spread"); err != nil {
-		t.Fatal(err)
-	}
+	brokers, adm := twoBrokers(t, ctx, ctrl, settings)
 	for range 3 {
 		leaderless(t, ctx, adm, "spread", 0)
 		began := time.Now()
@@ -194,15 +201,8 @@ func TestABrokenConnectionFencesNobody(t *testing.T) {
 	if err := ctrl.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var brokers []*node.Server
-	for id := 1; id <= 2; id++ {
-		brokers = append(brokers, startAt(t, node.Place{ID: id, Roles: "broker", Controller: ctrl}, settings))
-	}
 	ctx := patience(t)
-	adm := adminOf(t, brokers[0])
-	if _, err := adm.CreateTopic(ctx, 10, 1, nil, "spread"); err != nil {
-		t.Fatal(err)
-	}
+	brokers, adm := twoBrokers(t, ctx, ctrl, settings)
 	leaderless(t, ctx, adm, "spread", 0)
 	before := epochs(t, ctx, adm, "spread")
 	for i := range 5 {
@@ -244,15 +244,8 @@ func TestABrokenConnectionFencesNobody(t *testing.T) {
 func TestSilenceIsJudgedByTheSession(t *testing.T) {
 	settings := map[string]string{"broker.session.timeout.ms": "1000", "broker.heartbeat.interval.ms": "100"}
 	ctrl := startAt(t, node.Place{ID: 100, Roles: "controller"}, settings)
-	var brokers []*node.Server
-	for id := 1; id <= 2; id++ {
-		brokers = append(brokers, startAt(t, node.Place{ID: id, Roles: "broker", Controller: ctrl}, settings))
-	}
 	ctx := patience(t)
-	adm := adminOf(t, brokers[0])
-	if _, err := adm.CreateTopic(ctx, 10, 1, nil, "spread"); err != nil {
-		t.Fatal(err)
-	}
+	brokers, adm := twoBrokers(t, ctx, ctrl, settings)
 	leaderless(t, ctx, adm, "spread", 0)
 	if err := brokers[1].Pause(); err != nil {
 		t.Skip("processes cannot be paused here: ", err)

@@ -84,8 +84,13 @@ func (l *Log) Read(p int32, from ids.Offset, maxBytes int) ([]byte, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var out []byte
-	for _, v := range l.partition(p).batches {
+	return Cut(l.partition(p).batches, from, maxBytes), nil
+}
+
+// Cut is what a read of a log with these batches gives: those that end behind from,
+// the first whole, more of them up to maxBytes.
+func Cut(batches []batch.View, from ids.Offset, maxBytes int) (out []byte) {
+	for _, v := range batches {
 		if v.NextOffset() <= from {
 			continue
 		}
@@ -94,7 +99,7 @@ func (l *Log) Read(p int32, from ids.Offset, maxBytes int) ([]byte, error) {
 		}
 		out = append(out, v...)
 	}
-	return out, nil
+	return out
 }
 
 // Bounds implements runtime.Log.
