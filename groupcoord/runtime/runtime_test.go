@@ -113,6 +113,7 @@ func TestOneAppendServesAllThatQueue(t *testing.T) {
 		synctest.Wait()
 		stop := make(chan struct{})
 		b.rt.Do(0, "x", func(*register, int64) runtime.Outcome { <-stop; return runtime.Outcome{} }, nil)
+		synctest.Wait() // x is taken alone, so that all that follows is taken together
 		var all []*result
 		for i := range 100 {
 			all = append(all, b.set(fmt.Sprint("key", i), "v"))
