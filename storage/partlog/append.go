@@ -19,7 +19,31 @@ import (
 // info says where it is. Errors are this package's, those of package producers
 // and, wrapped in ErrFailed, those of the file system: the log is then closed
 // for writing, unless it could be put back as it was (disk full).
+//
+// When flush.messages records wait for a flush, what was appended is durable
+// before this returns.
 func (l *Log) AppendAsLeader(batches []byte, epoch ids.LeaderEpoch, origin Origin, now int64) (AppendInfo, error) {
+	info, err := l.appendAsLeader(batches, epoch, origin, now)
+	if err == nil {
+		err = l.flushByCount()
+	}
+	return info, err
+}
+
+// flushByCount flushes when flush.messages says so. A duplicate counts too: the
+// flush that its first copy waited for may have met a full disk.
+func (l *Log) flushByCount() error {
+	l.mu.Lock()
+	end, waiting := l.end, int64(l.end-l.recovered)
+	l.mu.Unlock()
+	if waiting < l.config.Load().FlushMessages {
+		return nil
+	}
+	_, err := l.flushTo(end)
+	return err
+}
+
+func (l *Log) appendAsLeader(batches []byte, epoch ids.LeaderEpoch, origin Origin, now int64) (AppendInfo, error) {
 	info := AppendInfo{FirstOffset: ids.NoOffset, LastOffset: ids.NoOffset, MaxTimestamp: batch.NoTimestamp, LogAppendTime: batch.NoTimestamp}
 	cfg := l.config.Load()
 	if origin == Raft {
@@ -104,8 +128,16 @@ func (l *Log) appendRaft(buf []byte, epoch ids.LeaderEpoch, info AppendInfo, cfg
 // offsets and epochs are kept. Batches of a later epoch are left out: they
 // arrived after this replica learned of another leader, and the next fetch
 // brings them (KAFKA-18723). A batch that would overlap the log is ErrOutOfOrder.
-// A partial batch at the end is ignored.
+// A partial batch at the end is ignored. flush.messages counts as for a leader.
 func (l *Log) AppendAsFollower(batches []byte, epoch ids.LeaderEpoch) (AppendInfo, error) {
+	info, err := l.appendAsFollower(batches, epoch)
+	if err == nil {
+		err = l.flushByCount()
+	}
+	return info, err
+}
+
+func (l *Log) appendAsFollower(batches []byte, epoch ids.LeaderEpoch) (AppendInfo, error) {
 	info := AppendInfo{FirstOffset: ids.NoOffset, LastOffset: ids.NoOffset, MaxTimestamp: batch.NoTimestamp, LogAppendTime: batch.NoTimestamp}
 	l.wmu.Lock()
 	defer l.wmu.Unlock()

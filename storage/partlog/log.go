@@ -16,7 +16,8 @@
 // short of the end looks at batch headers, to cut between two batches.
 //
 // What is durable: everything below RecoveryPoint (data, epochs, aborted
-// transactions). Flush moves it. After a crash only what lies above is read again.
+// transactions). Flush moves it, and so does an append that finds flush.messages
+// records waiting, before it returns. After a crash only what lies above is read again.
 //
 // Nothing is made before it is needed: a log without a record has no directory,
 // an idle one no open file, no index in memory and no producer state.
