@@ -34,6 +34,7 @@ func (m *Manager) Apply(d *image.Delta, img *image.Image) {
 // SetBroker takes over changed broker values, on which topics' configurations stand.
 func (m *Manager) SetBroker(v *configs.Values) {
 	m.broker.Store(v)
+	m.opts.Logs.ExpireProducersAfter(int64(v.Int("producer.id.expiration.ms")))
 	m.defaults.Store(newTopicDefaults(v))
 	m.mu.RLock()
 	names := make([]string, 0, len(m.byName))

@@ -94,6 +94,9 @@ func (s *Set) rest(awake []awakeLog, now, idle int64) {
 	})
 }
 
+// ExpireProducersAfter alters producer.id.expiration.ms for all logs.
+func (s *Set) ExpireProducersAfter(ms int64) { s.o.Env.ExpireProducersAfter(ms) }
+
 // TooManyFiles says that the process could not open a file: the next Tick closes
 // what it can.
 func (s *Set) TooManyFiles() { s.pressed.Store(true) }

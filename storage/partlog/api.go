@@ -2,6 +2,7 @@ package partlog
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/vfs"
@@ -92,12 +93,25 @@ type Options struct {
 // Env is what every log of a process shares.
 type Env struct {
 	Clock                func() int64 // ms since 1970
-	ProducerExpirationMs int64        // producer.id.expiration.ms
+	ProducerExpirationMs int64        // producer.id.expiration.ms, until it is altered
 	MaxTxnTimeoutMs      int64        // transaction.max.timeout.ms
 	// Random spreads segment rolls (segment.jitter.ms): n in [0, max).
 	Random func(max int64) int64
 	// Warn reports what was found and repaired; may be nil.
 	Warn func(tp ids.TopicPartition, msg string, err error)
+
+	altered atomic.Int64 // ProducerExpirationMs as altered since, 0 = it was not
+}
+
+// ExpireProducersAfter alters producer.id.expiration.ms (at least 1), for every
+// log from its next Tick on.
+func (e *Env) ExpireProducersAfter(ms int64) { e.altered.Store(ms) }
+
+func (e *Env) producerExpirationMs() int64 {
+	if ms := e.altered.Load(); ms > 0 {
+		return ms
+	}
+	return e.ProducerExpirationMs
 }
 
 // TimestampOffset answers a search by time.

@@ -163,7 +163,7 @@ func (l *Log) Tick(now int64) error {
 		return l.failed
 	}
 	if l.prods != nil {
-		l.prods.Expire(now, l.env.ProducerExpirationMs)
+		l.prods.Expire(now, l.env.producerExpirationMs())
 	}
 	if l.used {
 		l.used, l.lastUse = false, now

@@ -143,7 +143,7 @@ func (l *Log) loadProducers() error {
 			return err
 		}
 	}
-	st.Expire(l.env.Clock(), l.env.ProducerExpirationMs)
+	st.Expire(l.env.Clock(), l.env.producerExpirationMs())
 	l.prods = st
 	if err := l.replayProducers(st.End()); err != nil {
 		l.prods = nil
