@@ -125,7 +125,7 @@ func (vd *validator) records(v batch.View) (batch.View, error) {
 	switch {
 	case vd.cfg.LogAppendTime:
 		v.SetTimestamps(batch.LogAppendTime, vd.now)
-	case info.MaxTimestamp != v.MaxTimestamp():
+	case info.MaxTimestamp != v.MaxTimestamp() || v.TimestampType() != batch.CreateTime:
 		v.SetTimestamps(batch.CreateTime, info.MaxTimestamp) // search by time relies on it
 	}
 	return v, nil
@@ -134,8 +134,10 @@ func (vd *validator) records(v batch.View) (batch.View, error) {
 // content checks keys and timestamps.
 func (vd *validator) content(v batch.View, info *batch.Info) error {
 	nullKey := vd.cfg.Compact && info.NullKey >= 0
-	wrongType := !vd.cfg.LogAppendTime && v.TimestampType() == batch.LogAppendTime
-	badTime := !vd.cfg.LogAppendTime && !wrongType && (vd.badTime(info.MaxTimestamp) || vd.badTime(info.MinTimestamp))
+	// A producer has no append time to tell. Kafka refuses it where it stamps batches
+	// itself, or where it tells none; else it takes it for the time of creation.
+	wrongType := v.TimestampType() == batch.LogAppendTime && (vd.cfg.LogAppendTime || info.MaxTimestamp == batch.NoTimestamp)
+	badTime := !vd.cfg.LogAppendTime && (vd.badTime(info.MaxTimestamp) || vd.badTime(info.MinTimestamp))
 	if !nullKey && !wrongType && !badTime {
 		return nil
 	}

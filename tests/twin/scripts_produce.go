@@ -11,7 +11,7 @@ func one(b Batch, acks int16, configs ...string) func(*Run) {
 }
 
 func produceScripts() []Script {
-	const control, transactional, zstd = 1 << 5, 1 << 4, 4
+	const control, transactional, appendTime, zstd = 1 << 5, 1 << 4, 1 << 3, 4
 	scripts := []Script{
 		{Key: 0, Name: "three records, acks=1", Run: one(Batch{N: 3}, 1)},
 		{Key: 0, Name: "three records, acks=all", Run: one(Batch{N: 3}, -1)},
@@ -48,6 +48,8 @@ func produceScripts() []Script {
 		{Key: 0, Name: "log append time", Run: one(Batch{N: 2}, 1, "message.timestamp.type=LogAppendTime")},
 		{Key: 0, Name: "timestamp after the allowed", Run: one(Batch{N: 2, Base: 33_000_000_000_000}, 1)},
 		{Key: 0, Name: "timestamp before the allowed", Run: one(Batch{N: 2}, 1, "message.timestamp.before.max.ms=1000")},
+		{Key: 0, Name: "log append time of the client's own", Run: one(Batch{N: 2, Attributes: appendTime}, 1)},
+		{Key: 0, Name: "log append time of the client's own where the broker stamps", Run: one(Batch{N: 2, Attributes: appendTime}, 1, "message.timestamp.type=LogAppendTime")},
 		{Key: 0, Name: "same topic twice", Run: func(r *Run) {
 			t := r.Topic("t", 2)
 			req := r.Produce(t, "t", 0, 1, Batch{N: 1}.Bytes())
