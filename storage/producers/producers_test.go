@@ -249,3 +249,24 @@ func FuzzSnapshot(f *testing.F) {
 		}
 	})
 }
+
+// TestLargestEpoch: behind it comes another producer id, so nothing follows; the
+// strict marker, whose epoch must be above the producer's, may be equal to it then.
+func TestLargestEpoch(t *testing.T) {
+	const top = 1<<15 - 1
+	l := &log{}
+	if _, err := l.send(1, top, 0, 1, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, old := range []int16{top - 1, 0, -1 << 15} {
+		if _, err := l.send(1, old, 0, 1, true); !errors.Is(err, ErrInvalidEpoch) {
+			t.Fatalf("epoch %d after the largest: %v", old, err)
+		}
+	}
+	if c, ok, err := l.mark(1, top, 1, true, true); err != nil || !ok || !c.Aborted {
+		t.Fatal(c, ok, err)
+	}
+	if _, err := l.send(1, top, 1, 1, true); err != nil {
+		t.Fatal(err)
+	}
+}
