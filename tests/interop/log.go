@@ -122,11 +122,12 @@ func (s *suite) gregor() string {
 	return filepath.Join(s.root, "bin", "gregor")
 }
 
-// dumpLog lets kafka-dump-log.sh verify every file that it knows.
+// dumpLog lets kafka-dump-log.sh verify every file that it knows, those of the
+// internal topics and of the metadata log too.
 func (m *mix) dumpLog(n *node.Server) {
 	files := map[string][]string{}
 	m.check(filepath.WalkDir(n.LogDir(), func(p string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && strings.Contains(p, "/log-") && !padding(p) {
+		if err == nil && !d.IsDir() && !padding(p) {
 			files[filepath.Ext(p)] = append(files[filepath.Ext(p)], p)
 		}
 		return err
@@ -140,7 +141,7 @@ func (m *mix) dumpLog(n *node.Server) {
 			m.verify(m.home.Tool("kafka-dump-log.sh", append(args, "--files", strings.Join(all, ","))...))
 		}
 	}
-	run([]string{".log", ".timeindex", ".txnindex", ".snapshot", ".index"})
+	run([]string{".log", ".timeindex", ".txnindex", ".snapshot", ".index", ".checkpoint"})
 	run([]string{".index"}, "--index-sanity-check")
 	run([]string{".index"}, "--verify-index-only")
 }
