@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/gregorbroker/gregor/protocol/batch"
+	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/vfs"
 )
 
@@ -56,5 +57,48 @@ func TestRollByTime(t *testing.T) {
 		step(0, true, 1)
 		step(c.atOnce, !c.byItself, 1)
 		step(1, !c.byItself, 2)
+	}
+}
+
+// TestRollByOffset: index entries hold offsets relative to the segment's in 32 bits;
+// a batch too far from it, behind a gap that compaction left at the leader, begins
+// the next segment, also where the active one is empty.
+func TestRollByOffset(t *testing.T) {
+	const far = 1 << 31
+	for _, empty := range []bool{false, true} {
+		cfg := DefaultConfig()
+		cfg.IndexIntervalBytes = 1
+		l := mustOpen(t, testOptions(vfs.NewMem(), testEnv(t), &cfg))
+		bases := []ids.Offset{0, far - 1, far, 2*far - 1, 2 * far}
+		if empty {
+			bases = []ids.Offset{0, far + 1, 2*far + 1}
+		}
+		for i, base := range bases {
+			b := batch.View(makeBatch(1, testNow, 10, int64(i), batch.Options{}))
+			b.SetBaseOffset(base)
+			b.SetLeaderEpoch(1)
+			if _, err := l.AppendAsFollower(b, 1); err != nil {
+				t.Fatal(err)
+			}
+			if empty && base == 0 {
+				if err := l.Roll(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, base := range bases {
+			if in := l.segs[l.floor(base)].Base; base-in > far-1 {
+				t.Errorf("empty %v: offset %d in the segment from %d", empty, base, in)
+			}
+			s, err := l.Read(base, 1, l.EndOffset(), true)
+			if err != nil {
+				t.Fatal(base, err)
+			}
+			b := make(batch.View, s.Len)
+			if _, err := s.ReadAt(b, 0); err != nil || b.BaseOffset() != base {
+				t.Errorf("empty %v: offset %d is answered with %d, %v", empty, base, b.BaseOffset(), err)
+			}
+			s.Release()
+		}
 	}
 }
