@@ -30,19 +30,6 @@ func (l *Log) AppendAsLeader(batches []byte, epoch ids.LeaderEpoch, origin Origi
 	return info, err
 }
 
-// flushByCount flushes when flush.messages says so. A duplicate counts too: the
-// flush that its first copy waited for may have met a full disk.
-func (l *Log) flushByCount() error {
-	l.mu.Lock()
-	end, waiting := l.end, int64(l.end-l.recovered)
-	l.mu.Unlock()
-	if waiting < l.config.Load().FlushMessages {
-		return nil
-	}
-	_, err := l.flushTo(end)
-	return err
-}
-
 func (l *Log) appendAsLeader(batches []byte, epoch ids.LeaderEpoch, origin Origin, now int64) (AppendInfo, error) {
 	info := AppendInfo{FirstOffset: ids.NoOffset, LastOffset: ids.NoOffset, MaxTimestamp: batch.NoTimestamp, LogAppendTime: batch.NoTimestamp}
 	cfg := l.config.Load()

@@ -204,7 +204,7 @@ func TestWatermarkBeforeState(t *testing.T) {
 // race detector and the batches' checksums judge.
 func TestConcurrentUse(t *testing.T) {
 	cfg := DefaultConfig()
-	cfg.SegmentBytes, cfg.FileDeleteDelayMs = 4000, 0
+	cfg.SegmentBytes, cfg.FileDeleteDelayMs, cfg.FlushMessages = 4000, 0, 50
 	l := mustOpen(t, testOptions(vfs.NewMem(), quietEnv(), &cfg))
 	var wg sync.WaitGroup
 	done := make(chan struct{})

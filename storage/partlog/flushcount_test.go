@@ -3,6 +3,7 @@ package partlog
 import (
 	"errors"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 
 	"github.com/gregorbroker/gregor/protocol/batch"
@@ -36,6 +37,40 @@ func TestFlushMessagesComesBeforeTheAnswer(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestFlushMessagesWithoutRoom: where a flush finds no room for what it writes beside
+// the batches, they are durable all the same, and the append is answered; the rest
+// follows when there is room. Where their names cannot be synced the log has failed:
+// it holds a batch that nobody may be told of.
+func TestFlushMessagesWithoutRoom(t *testing.T) {
+	mem := vfs.NewMem()
+	fsys := vfs.NewFaulty(mem)
+	if err := errors.Join(fsys.MkdirAll("/data"), fsys.SyncDir("/")); err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	cfg.FlushMessages = 1
+	l := mustOpen(t, testOptions(fsys, quietEnv(), &cfg))
+	fsys.Set(vfs.Fault{Op: vfs.OpWrite, Name: "leader-epoch-checkpoint", Err: vfs.ErrNoSpace})
+	for range 3 {
+		appendOne(t, l, false)
+		if got := survivors(t, mem, l, &cfg); got != l.EndOffset() || l.RecoveryPoint() != 0 || l.Err() != nil {
+			t.Fatalf("%d of %d records survive, durable up to %d, %v", got, l.EndOffset(), l.RecoveryPoint(), l.Err())
+		}
+	}
+	fsys.Set()
+	appendOne(t, l, false)
+	if l.RecoveryPoint() != 4 {
+		t.Fatal("with room again:", l.RecoveryPoint())
+	}
+	if err := l.Roll(); err != nil {
+		t.Fatal(err)
+	}
+	fsys.Set(vfs.Fault{Op: vfs.OpSyncDir, Err: syscall.EMFILE})
+	if _, err := l.AppendAsLeader(makeBatch(1, testNow, 10, 1, batch.Options{}), 1, Client, testNow); !errors.Is(err, ErrFailed) || l.Err() == nil {
+		t.Fatal("a new file whose name nobody could sync:", err)
 	}
 }
 
