@@ -38,8 +38,11 @@ func (l *Log) flushTo(target ids.Offset) (bool, error) {
 	if err != nil {
 		// What could not be written for a lack of room or files is written by the next flush.
 		l.epochsDirty = l.epochsDirty || job.epochs != nil
-		l.namesDirty, l.txnsDirty = l.namesDirty || job.names, l.txnsDirty || len(job.txns) > 0
+		l.txnsDirty = l.txnsDirty || len(job.txns) > 0
 		return true, l.stall("flush", err)
+	}
+	if job.names {
+		l.namesKept = max(l.namesKept, job.named)
 	}
 	// A truncation that ran meanwhile may have lowered the end.
 	if l.generation() == job.generation {
@@ -56,7 +59,8 @@ type flushJob struct {
 	txns       []*segment.Segment
 	snapshots  []string // of the producer state, made by rolls
 	epochs     []byte   // nil when the checkpoint is up to date
-	names      bool
+	named      int64    // how many of the names are durable afterwards
+	names      bool     // there are some to sync
 }
 
 // generation changes with every truncation.
@@ -71,13 +75,13 @@ func (l *Log) planFlush(target ids.Offset) (*flushJob, error) {
 	if err := l.usable(); err != nil {
 		return nil, err
 	}
-	if l.recovered >= target && !l.epochsDirty && !l.namesDirty || !l.made {
+	if l.recovered >= target && !l.epochsDirty && !l.namesDirty() || !l.made {
 		return nil, nil
 	}
 	if _, err := l.ready(l.config.Load()); err != nil {
 		return nil, err
 	}
-	job := &flushJob{end: l.end, generation: l.generation(), names: l.namesDirty}
+	job := &flushJob{end: l.end, generation: l.generation(), named: l.named, names: l.namesDirty()}
 	for i, s := range l.segs {
 		last := i+1 == len(l.segs)
 		if !last && l.segs[i+1].Base <= l.recovered {
@@ -103,7 +107,7 @@ func (l *Log) planFlush(target ids.Offset) (*flushJob, error) {
 	if l.epochsDirty {
 		job.epochs = l.epochs.Encode()
 	}
-	l.epochsDirty, l.namesDirty, l.txnsDirty = false, false, false
+	l.epochsDirty, l.txnsDirty = false, false
 	return job, nil
 }
 

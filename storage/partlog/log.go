@@ -54,6 +54,9 @@ type Log struct {
 	woken   func(*Log)                                 // see Options.Woken
 	config  atomic.Pointer[Config]
 	awake   atomic.Bool // holds files or memory, or has work for Tick
+	// births counts when the directory or partition.metadata was made; both are
+	// durable when settled is above it. At first nobody knows.
+	births, settled atomic.Int32
 
 	flushMu sync.Mutex
 	wmu     sync.Mutex
@@ -77,13 +80,16 @@ type Log struct {
 	failed      error        // set once; nothing is written any more
 	jitter      int64        // ms by which this segment rolls earlier
 	truncations int64        // counted, so that a flush notices one
-	damages     []damage     // that were told of
+	// named counts the files that were made, namesKept those of them whose entry in
+	// the directory is durable. A flush raises it when it has synced, not when it
+	// begins: a roll that comes in between must still wait.
+	named, namesKept int64
+	damages          []damage // that were told of
 
 	made        bool // the directory exists
 	idKnown     bool // partition.metadata holds topicID
 	epochsDirty bool // leader-epoch-checkpoint is behind
 	epochsMade  bool // the history was made anew from the batches: what contradicts it now is damage
-	namesDirty  bool // directory entries are not durable
 	txnsDirty   bool // a transaction index is not durable
 	unverified  bool // end is the checkpoint's word; the active segment was not looked at yet
 	closed      bool

@@ -59,18 +59,22 @@ func ReadMetadata(fsys vfs.FS, dir string) (ids.TopicID, error) {
 // materialise makes the directory and partition.metadata. Callers hold wmu and mu.
 func (l *Log) materialise() error {
 	if !l.made {
+		l.births.Add(1)
 		if err := l.dir.FS.MkdirAll(l.dir.Path); err != nil {
 			return err
 		}
-		l.made, l.namesDirty = true, true
+		l.made = true
+		l.named++
 	}
 	if l.idKnown || l.topicID.IsZero() {
 		return nil
 	}
+	l.births.Add(1)
 	if err := writeFile(l.dir.FS, l.dir.Path+"/"+MetadataFile, EncodeMetadata(l.topicID), false); err != nil {
 		return err
 	}
-	l.idKnown, l.namesDirty = true, true
+	l.idKnown = true
+	l.named++
 	return nil
 }
 
@@ -107,16 +111,26 @@ func renameInto(fsys vfs.FS, name string, b []byte) error {
 	return fsys.Rename(tmp, name)
 }
 
-// syncNames makes the directory's entries and partition.metadata durable.
+// namesDirty tells whether a file was made whose entry in the directory is not
+// durable. Callers hold mu.
+func (l *Log) namesDirty() bool { return l.named > l.namesKept }
+
+// syncNames makes the directory's entries durable, and once also partition.metadata
+// and the directory's own entry: a roll waits for one sync and not for three.
 func (l *Log) syncNames() error {
-	if f, err := l.dir.FS.OpenFile(l.dir.Path+"/"+MetadataFile, os.O_RDWR); err == nil {
-		err = errors.Join(f.Sync(), f.Close())
-		if err != nil {
+	births := l.births.Load() // before anything is synced: materialise may run beside a flush
+	known := l.settled.Load() > births
+	if !known {
+		if err := vfs.SyncFile(l.dir.FS, l.dir.Path+"/"+MetadataFile); err != nil {
 			return err
 		}
 	}
-	if err := l.dir.FS.SyncDir(l.dir.Path); err != nil {
+	if err := l.dir.FS.SyncDir(l.dir.Path); err != nil || known {
 		return err
 	}
-	return l.dir.FS.SyncDir(path.Dir(l.dir.Path))
+	if err := l.dir.FS.SyncDir(path.Dir(l.dir.Path)); err != nil {
+		return err
+	}
+	l.settled.Store(births + 1)
+	return nil
 }

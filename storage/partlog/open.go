@@ -63,8 +63,8 @@ func (l *Log) load(names []vfs.Entry, o Options) error {
 		l.segs = append(l.segs, segment.Existing(&l.dir, base, now))
 	}
 	// What a killed process left need not be on disk, whether it can be read or not.
-	l.namesDirty, l.txnsDirty = !o.CleanShutdown, !o.CleanShutdown
-	if !o.CleanShutdown {
+	if l.txnsDirty = !o.CleanShutdown; l.txnsDirty {
+		l.named++
 		l.wake()
 	}
 	if len(l.segs) > 0 {

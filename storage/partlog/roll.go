@@ -60,7 +60,7 @@ func (l *Log) rollTo(base ids.Offset, cfg *Config, now int64) (*segment.Segment,
 	}
 	s.Active = true
 	l.segs = append(l.segs[:len(l.segs):len(l.segs)], s)
-	l.namesDirty = true
+	l.named++
 	l.drawJitter()
 	if old == nil {
 		l.recovered = max(l.recovered, min(base, l.end))
@@ -84,11 +84,11 @@ func (l *Log) sealActive(old *segment.Segment, base ids.Offset) error {
 		}
 		return nil
 	}
-	if l.namesDirty {
+	if l.namesDirty() {
 		if err := l.syncNames(); err != nil {
 			return l.stall("roll", err)
 		}
-		l.namesDirty = false
+		l.namesKept = l.named
 	}
 	if l.config.Load().Compact {
 		// Compaction leaves gaps between segments, so recovery cannot tell a lost

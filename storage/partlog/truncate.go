@@ -188,7 +188,7 @@ func (l *Log) restartAt(off ids.Offset) error {
 	if err := l.syncNames(); err != nil {
 		return l.fail("truncate", err)
 	}
-	l.namesDirty = false
+	l.namesKept = l.named
 	return nil
 }
 
