@@ -1,0 +1,95 @@
+package replica
+
+import (
+	"testing"
+
+	"github.com/gregorbroker/gregor/protocol/batch"
+	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/gregorbroker/gregor/storage/compact"
+	"github.com/gregorbroker/gregor/storage/partlog"
+)
+
+// inTxn is one record of a transaction of producer 1, or with no key its end.
+func inTxn(t *testing.T, key string, seq int32, commit bool) []byte {
+	t.Helper()
+	o := batch.Options{Transactional: true, Control: key == "", Producer: &batch.Producer{ID: 1, Sequence: seq}}
+	b := batch.NewBuilder(o)
+	if m := (batch.EndTxnMarker{Commit: commit}); key == "" {
+		b.AppendControl(1_700_000_000_000, m.Type(), m.AppendTo(nil))
+	} else {
+		b.Append(1_700_000_000_000, []byte(key), []byte("v"), nil)
+	}
+	v, err := b.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// hasMarker tells whether the control batch at an offset is there.
+func hasMarker(t *testing.T, log *partlog.Log, at ids.Offset) bool {
+	t.Helper()
+	s, err := log.Read(log.StartOffset(), 1<<20, log.EndOffset(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Release()
+	b := make([]byte, s.Len)
+	if _, err := s.ReadAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	for rest := b; len(rest) > 0; {
+		v, tail, err := batch.Next(rest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rest = tail; v.BaseOffset() == at {
+			return v.IsControl()
+		}
+	}
+	return false
+}
+
+// A transaction's marker goes delete.retention.ms after the first cleaning that
+// found none of its records left, not with them and not never: until then a reader
+// on its way needs it.
+func TestMarkersGoWhenTheirTimeIsOver(t *testing.T) {
+	const now = 1_700_000_000_000
+	w := newWorld(t)
+	w.create("t", 1, 1, 1)
+	w.apply(compactedConfig("t")...)
+	w.alter("t", "delete.retention.ms", "1000")
+	w.m.Append(tp("t", 0), keyed("a", "first"), all, func(AppendResult) {})
+	log, _, ok := w.logs.Partition(tp("t", 0))
+	if !ok {
+		t.Fatal("no log")
+	}
+	put := func(b []byte, o partlog.Origin) ids.Offset {
+		t.Helper()
+		info, err := log.AppendAsLeader(b, 1, o, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.FirstOffset
+	}
+	put(inTxn(t, "k", 0, false), partlog.Client)
+	marker := put(inTxn(t, "", -1, false), partlog.Coordinator)
+	put(inTxn(t, "l", 1, false), partlog.Client) // a producer's last batch stays, so that its sequence does
+	put(inTxn(t, "", -1, true), partlog.Coordinator)
+	put(keyed("z", "last"), partlog.Client)
+	if err := log.Roll(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		what string
+		at   int64
+		want bool
+	}{{"its record goes", now, true}, {"nothing of it is left", now + 10, true}, {"not yet", now + 1009, true}, {"its time is over", now + 1010, false}} {
+		if _, err := compact.Clean(log, compact.Options{Stable: log.EndOffset(), Now: c.at}); err != nil {
+			t.Fatal(err)
+		}
+		if got := hasMarker(t, log, marker); got != c.want {
+			t.Errorf("%s: the marker is there: %v", c.what, got)
+		}
+	}
+}
