@@ -281,7 +281,7 @@ func (l *Log) saveForRest(s *segment.Segment) error {
 		err = s.Trim()
 	}
 	if err == nil {
-		err = s.Save(true, true)
+		err = s.SaveIndexes(true, true) // Rest has flushed the log
 	}
 	if err != nil {
 		s.Behind = true
@@ -300,7 +300,7 @@ func (l *Log) coolSealed() error {
 			s.Used = false
 			continue
 		}
-		if err := s.Save(true, false); err != nil {
+		if err := s.SaveIndexes(true, false); err != nil {
 			s.Behind = true // closing it is what helps when files are short
 			if err = l.stall("save an index", err); !errors.Is(err, ErrTooManyFiles) {
 				return err

@@ -112,3 +112,24 @@ func TestRollSyncsOnlyItsDirectory(t *testing.T) {
 		t.Fatalf("synced %v", disk.synced)
 	}
 }
+
+// TestReadingSyncsNothing: a sealed segment that was read, and is let go of, was
+// durable before; so was a log that rests.
+func TestReadingSyncsNothing(t *testing.T) {
+	disk, _, l := smallSegments(t)
+	for range 5 {
+		appendOne(t, l, false)
+	}
+	if err := errors.Join(l.Flush(), l.Tick(testNow), l.Tick(testNow)); err != nil {
+		t.Fatal(err)
+	}
+	disk.synced = nil
+	readAll(t, l, 0, 1<<20)
+	hot := l.segs[0].Hot()
+	if err := errors.Join(l.Tick(testNow), l.Tick(testNow)); err != nil || !hot || l.segs[0].Hot() {
+		t.Fatal(err, hot, l.segs[0].Hot())
+	}
+	if len(disk.synced) > 0 {
+		t.Fatalf("synced %v", disk.synced)
+	}
+}

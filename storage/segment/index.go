@@ -37,11 +37,13 @@ func (e *entries) truncate(n int) {
 	e.synced = false
 }
 
-// save appends the unsaved entries to the file and makes it end there.
-func (e *entries) save(fsys vfs.FS, name string, sync bool) error {
+// save appends the unsaved entries to the file and makes it end there. kept is
+// what the segment remembers of the file when it is cold, see Segment.
+func (e *entries) save(fsys vfs.FS, name string, sync bool, kept *uint32) error {
 	if !e.loaded || e.saved == len(e.buf) && (e.synced || !sync && e.made) {
 		return nil
 	}
+	*kept = 0
 	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return err
@@ -59,12 +61,12 @@ func (e *entries) save(fsys vfs.FS, name string, sync bool) error {
 			return err
 		}
 	}
-	e.saved, e.made = len(e.buf), true
+	e.saved, e.made, e.synced = len(e.buf), true, false
 	if sync {
 		if err := f.Sync(); err != nil {
 			return err
 		}
-		e.synced = true
+		e.synced, *kept = true, uint32(len(e.buf))+1
 	}
 	return nil
 }

@@ -96,7 +96,10 @@ type Segment struct {
 	// the transaction index may be lost too where it is missing.
 	markers bool
 	trust   trust
-	hot     *hot
+	// kept are the sizes plus one at which this process last synced the index files;
+	// 0 when it did not, or wrote to one since.
+	kept struct{ index, times uint32 }
+	hot  *hot
 }
 
 type hot struct {
@@ -218,7 +221,7 @@ func (s *Segment) loadIndex(interval int32) error {
 		return s.rebuild(interval)
 	}
 	h := s.heat()
-	h.index = entries{buf: b[:n:n], saved: n, loaded: true}
+	h.index = entries{buf: b[:n:n], saved: n, loaded: true, synced: n == len(b) && s.kept.index == uint32(n)+1}
 	h.last = 0
 	if x := OffsetIndex(h.index.buf); x.Len() > 0 {
 		h.last = x.At(s.Base, x.Len()-1).Position
@@ -245,7 +248,7 @@ func (s *Segment) Times(interval int32) (TimeIndex, error) {
 			}
 			return TimeIndex(h.times.buf), nil
 		}
-		h.times = entries{buf: b[:n:n], saved: n, loaded: true}
+		h.times = entries{buf: b[:n:n], saved: n, loaded: true, synced: n == len(b) && s.kept.times == uint32(n)+1}
 	}
 	return TimeIndex(h.times.buf), nil
 }
@@ -508,6 +511,17 @@ func (s *Segment) ModTime() (int64, error) {
 // Save writes index entries that are only in memory; with sync it also makes
 // log and indexes durable. A sealed segment gets its closing time entry first.
 func (s *Segment) Save(sync, sealed bool) error {
+	if sync && s.hot != nil && s.hot.log != nil {
+		if err := s.hot.log.Sync(); err != nil {
+			return err
+		}
+	}
+	return s.SaveIndexes(sync, sealed)
+}
+
+// SaveIndexes is Save for a segment whose log is durable: whoever only read it must
+// not make the disk flush its caches for nothing.
+func (s *Segment) SaveIndexes(sync, sealed bool) error {
 	h := s.hot
 	if h == nil {
 		return nil
@@ -518,15 +532,10 @@ func (s *Segment) Save(sync, sealed bool) error {
 	if sealed && h.times.loaded && s.max.Timestamp != unknown {
 		s.seal()
 	}
-	if sync && h.log != nil {
-		if err := h.log.Sync(); err != nil {
-			return err
-		}
-	}
-	if err := h.index.save(s.dir.FS, s.name(IndexSuffix), sync); err != nil {
+	if err := h.index.save(s.dir.FS, s.name(IndexSuffix), sync, &s.kept.index); err != nil {
 		return err
 	}
-	if err := h.times.save(s.dir.FS, s.name(TimeSuffix), sync); err != nil {
+	if err := h.times.save(s.dir.FS, s.name(TimeSuffix), sync, &s.kept.times); err != nil {
 		return err
 	}
 	if err := s.SaveTxns(); err != nil || !sync || len(h.txns) == 0 {
