@@ -1,30 +1,27 @@
 package main
 
 import (
-	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gregorbroker/gregor/tests/node"
 )
 
-// busyPairs is how often calm and busy take turns. A p99 of a few seconds is one
-// stall more or less, and the machine's mood drifts: neighbours in time are compared.
-const busyPairs = 3
+// pairs is how often quiet and busy take turns. What is rare makes a p99, and the
+// machine's mood drifts: short turns, many of them, and one quantile over all.
+var pairs = flag.Int("pairs", 8, "turns of 5 s each, quiet and busy, of the work busy")
 
-// busy measures the latency of acknowledgements in turns, always beside the same
-// clients: 15 MB/s of writes to two topics and a reader that takes 50 MB/s. Calm:
-// cleaner and retention are held off, and what is read lies in the page cache.
-// Busy: both work on these topics without a pause, and the reader catches up
-// with what the page cache no longer holds.
+// busy measures the latency of acknowledgements in turns, always beside 15 MB/s
+// of writes to two topics. Quiet: nothing else runs. Busy: cleaner and retention
+// work on these topics without a pause, and a reader takes 50 MB/s that the page
+// cache does not hold. The clients are lean (kbench/lean.go), so that what is
+// measured is the server and not the clients' fight for the cores.
 func busy(b *bench, like *node.Server) (figures, error) {
 	l, err := b.lab(like, always)
 	if err != nil {
@@ -34,41 +31,24 @@ func busy(b *bench, like *node.Server) (figures, error) {
 	if err := l.prepareBusy(); err != nil {
 		return nil, err
 	}
-	var (
-		stop   = make(chan struct{})
-		cold   atomic.Bool
-		wg     sync.WaitGroup
-		mu     sync.Mutex
-		failed error
-		read   float64
-	)
-	background := func(f func() error) {
-		wg.Go(func() {
-			if err := f(); err != nil {
-				mu.Lock()
-				failed = err
-				mu.Unlock()
-			}
-		})
+	stops := []func() (figures, error){l.background("awake")}
+	for topic, mbps := range map[string]string{"keys": "5", "old": "10"} {
+		stops = append(stops, l.background("load", "-b", l.Addr(), "-t", topic, "-size", "250", "-mbps", mbps))
 	}
-	background(func() error { return l.write("keys", 0, 5, stop) })
-	background(func() error { return l.write("old", 0, 10, stop) })
-	background(func() (err error) { read, err = l.catchUp("cold", &cold, stop); return err })
-	out, err := l.inTurns(&cold)
-	close(stop)
-	wg.Wait()
-	if err == nil {
-		err = failed
+	out, err := l.inTurns()
+	for _, stop := range stops {
+		_, failed := stop()
+		err = errors.Join(err, failed)
 	}
 	if err != nil {
 		return nil, err
 	}
-	out["cold_MBps"] = read
 	fmt.Printf("%-8s busy %v\n", l.Name(), out)
 	return out, nil
 }
 
-// prepareBusy fills three topics, on none of which anything is to do yet.
+// prepareBusy fills three topics, on none of which anything is to do yet, and lets
+// the disk have it all: else the kernel writes it in the middle of some turn.
 func (l *lab) prepareBusy() error {
 	small := fmt.Sprint(4 << 20)
 	for topic, configs := range map[string]map[string]string{
@@ -83,45 +63,105 @@ func (l *lab) prepareBusy() error {
 		if topic == "cold" {
 			bytes = *mib << 20
 		}
-		if err := l.write(topic, bytes, 0, nil); err != nil {
+		if err := l.write(topic, bytes); err != nil {
+			return err
+		}
+	}
+	for _, topic := range []string{"keys", "old", "cold"} {
+		if err := l.chill(topic); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// inTurns measures calm and busy, pair by pair.
-func (l *lab) inTurns(cold *atomic.Bool) (figures, error) {
-	calm, busy := map[string][]float64{}, map[string][]float64{}
-	for range busyPairs {
-		for _, working := range []bool{false, true} {
-			if err := l.setWorking(working); err != nil {
-				return nil, err
-			}
-			cold.Store(working)
-			f, err := l.onTopic(l.Server, "e2e", "-rate", "2000", "-d", "10s")
-			if err != nil {
-				return nil, err
-			}
-			into := calm
-			if working {
-				into = busy
-			}
-			for k, v := range f {
-				into[k] = append(into[k], v)
-			}
-		}
+// inTurns measures quiet and busy, pair by pair.
+func (l *lab) inTurns() (figures, error) {
+	out, err := takeTurns(l.turn)
+	if err != nil {
+		return nil, err
 	}
 	if files, active := l.segments("old"); l.cleanedUpTo("keys") <= 0 || strings.HasSuffix(files[0], "/00000000000000000000.log") {
 		return nil, fmt.Errorf("the cleaner stands at %d, retention has left %d segments up to offset %d: they did not work", l.cleanedUpTo("keys"), len(files), active)
 	}
-	out := figures{}
-	for _, k := range []string{"ack_p50_ms", "ack_p99_ms", "cpu_pct"} {
-		out["quiet_"+strings.TrimPrefix(k, "ack_")] = middle(calm[k])
-		out["busy_"+strings.TrimPrefix(k, "ack_")] = middle(busy[k])
+	return out, nil
+}
+
+// takeTurns calls turn for quiet and busy. The second pair turns the order around,
+// and so on, so that a drift weighs on both alike.
+func takeTurns(turn func(working bool) (figures, []float64, error)) (figures, error) {
+	turns, acks := map[bool][]figures{}, map[bool][]float64{}
+	for pair := range *pairs {
+		for _, working := range []bool{pair%2 == 1, pair%2 == 0} {
+			before := stolen()
+			f, all, err := turn(working)
+			if err != nil {
+				return nil, err
+			}
+			f["stolen_s"] = stolen() - before
+			turns[working], acks[working] = append(turns[working], f), append(acks[working], all...)
+		}
+	}
+	out := figures{"cold_MBps": middleOf(turns[true], "cold_MBps")}
+	for working, name := range map[bool]string{false: "quiet", true: "busy"} {
+		slices.Sort(acks[working])
+		out[name+"_p50_ms"], out[name+"_p99_ms"] = quantile(acks[working], .5), quantile(acks[working], .99)
+		out[name+"_cpu_pct"], out[name+"_stolen_s"] = middleOf(turns[working], "cpu_pct"), middleOf(turns[working], "stolen_s")
 	}
 	out["over_pct"] = (out["busy_p99_ms"]/out["quiet_p99_ms"] - 1) * 100
 	return out, nil
+}
+
+func quantile(sorted []float64, q float64) float64 { return sorted[int(q*float64(len(sorted)))] }
+
+func middleOf(turns []figures, figure string) float64 {
+	var v []float64
+	for _, f := range turns {
+		v = append(v, f[figure])
+	}
+	return middle(v)
+}
+
+// turn measures one stretch of quiet, or of cleaner, retention and cold reader at
+// work: figures and every latency in ms.
+func (l *lab) turn(working bool) (f figures, acks []float64, err error) {
+	if err := l.setWorking(working); err != nil {
+		return nil, nil, err
+	}
+	if working {
+		if err := l.chill("cold"); err != nil {
+			return nil, nil, err
+		}
+		stop := l.background("drain", "-b", l.Addr(), "-t", "cold", "-mbps", "50")
+		defer func() {
+			cold, failed := stop()
+			if err = errors.Join(err, failed); err == nil {
+				f["cold_MBps"] = cold["MBps"]
+			}
+		}()
+	}
+	topic, err := l.newTopic(l.Server)
+	if err != nil {
+		return nil, nil, err
+	}
+	return l.paced(l.Dir(), "-b", l.Addr(), "-pid", fmt.Sprint(l.PID()), "-t", topic)
+}
+
+// paced times acknowledgements for one turn: figures and every single latency in ms.
+func (b *bench) paced(dir string, args ...string) (figures, []float64, error) {
+	samples := filepath.Join(dir, "samples")
+	f, err := b.exec("pace", append(args, "-rate", "2000", "-d", "5s", "-samples", samples)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	fmt.Println("pace", args, f)
+	text, err := os.ReadFile(samples)
+	var acks []float64
+	for line := range strings.Lines(string(text)) {
+		us, _ := strconv.ParseFloat(strings.TrimSpace(line), 64)
+		acks = append(acks, us/1e3)
+	}
+	return f, acks, err
 }
 
 // setWorking lets cleaner and retention work on what is written, or holds them off.
@@ -133,46 +173,6 @@ func (l *lab) setWorking(on bool) error {
 	return errors.Join(l.set("keys", lag, young), l.set("old", "retention.bytes", most))
 }
 
-// catchUp reads a topic from its start, again and again, and returns the rate.
-// What is cold was put out of the page cache before.
-func (l *lab) catchUp(topic string, cold *atomic.Bool, stop <-chan struct{}) (float64, error) {
-	const rate = 50e6
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		select {
-		case <-stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	begin, bytes := time.Now(), 0.0
-	for ctx.Err() == nil {
-		was := cold.Load()
-		if was {
-			if err := l.chill(topic); err != nil {
-				return 0, err
-			}
-		}
-		cl, err := kgo.NewClient(kgo.SeedBrokers(l.Addr()), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}), kgo.FetchMaxWait(100*time.Millisecond))
-		if err != nil {
-			return 0, err
-		}
-		for end := false; !end && ctx.Err() == nil && cold.Load() == was; {
-			fs := cl.PollFetches(ctx)
-			end = fs.NumRecords() == 0
-			fs.EachRecord(func(r *kgo.Record) { bytes += float64(len(r.Key) + len(r.Value)) })
-			ahead := time.Duration(bytes/rate*float64(time.Second)) - time.Since(begin)
-			select {
-			case <-ctx.Done():
-			case <-time.After(ahead):
-			}
-		}
-		cl.Close()
-	}
-	return bytes / 1e6 / time.Since(begin).Seconds(), nil
-}
-
 // chill puts a topic's files out of the page cache.
 func (l *lab) chill(topic string) error {
 	files, err := filepath.Glob(filepath.Join(l.LogDir(), topic+"-0", "*.log"))
@@ -180,15 +180,17 @@ func (l *lab) chill(topic string) error {
 		return err
 	}
 	for _, name := range files {
-		f, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		err = dropCache(f)
-		f.Close()
-		if err != nil {
+		if err := chillFile(name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func chillFile(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dropCache(f), f.Close())
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 )
 
@@ -86,4 +87,19 @@ func folderMB(dir string) float64 {
 		return nil
 	})
 	return float64(total) / 1e6
+}
+
+// stolen is for how many core seconds so far the host of a virtual machine ran
+// something else although a core had work; 0 where that is not told.
+func stolen() float64 {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(b))
+	if len(f) < 9 || f[0] != "cpu" {
+		return 0
+	}
+	ticks, _ := strconv.ParseFloat(f[8], 64)
+	return ticks / 100
 }

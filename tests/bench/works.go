@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,7 +56,10 @@ func works() []work {
 			return b.onTopic(s, "produce", "-bytes", fmt.Sprint(*mib<<20/4), "-size", "100")
 		}},
 		{"e2e", false, func(b *bench, s *node.Server) (figures, error) {
-			return b.onTopic(s, "e2e", "-rate", "2000", "-d", "10s")
+			stop := b.background("awake")
+			f, err := b.onTopic(s, "e2e", "-rate", "2000", "-d", "10s")
+			_, failed := stop()
+			return f, errors.Join(err, failed)
 		}},
 		{"topics", true, func(b *bench, s *node.Server) (figures, error) {
 			b.run++
@@ -103,6 +107,10 @@ func (b *bench) round(n int, servers []*node.Server, results map[string]*result)
 	if wanted("produce") || wanted("consume") {
 		f, err := b.exec("floor", "-bytes", fmt.Sprint(*mib<<20))
 		fmt.Printf("%-8s %v\n", "floor", f)
+		b.note(results, "floor", "floor", f, err)
+	}
+	if wanted("busy") && n == 0 {
+		f, err := busyFloor(b)
 		b.note(results, "floor", "floor", f, err)
 	}
 	for _, w := range works() {
@@ -199,12 +207,35 @@ func (b *bench) exec(mode string, args ...string) (figures, error) {
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("kbench %s: %w: %s", mode, err, stderr.String())
 	}
+	return parseFigures(stdout.String()), nil
+}
+
+// background runs a mode of kbench until the function that it returns is called,
+// which ends it as Ctrl-C does and gives what it has measured.
+func (b *bench) background(mode string, args ...string) (stop func() (figures, error)) {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command(b.kbench, append([]string{mode}, args...)...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Start()
+	return func() (figures, error) {
+		if err == nil {
+			err = errors.Join(cmd.Process.Signal(os.Interrupt), cmd.Wait())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("kbench %s: %w: %s", mode, err, stderr.String())
+		}
+		return parseFigures(stdout.String()), nil
+	}
+}
+
+// parseFigures reads a line of key=value figures.
+func parseFigures(line string) figures {
 	f := figures{}
-	for _, field := range strings.Fields(stdout.String()) {
+	for _, field := range strings.Fields(line) {
 		k, v, _ := strings.Cut(field, "=")
 		if n, err := strconv.ParseFloat(v, 64); err == nil {
 			f[k] = n
 		}
 	}
-	return f, nil
+	return f
 }

@@ -8,6 +8,11 @@
 //	produce   -bytes of -size records
 //	consume   the same back
 //	e2e       -rate records/s for -d: acknowledgement and produce-to-consume latency
+//	pace      -rate records/s for -d by a client that does nothing else: acknowledgement latency
+//	load      -mbps of -size keyed records in batches, until interrupted
+//	drain     -mbps of partition 0 back, again and again, until interrupted
+//	awake     keep the cores from halting, until interrupted
+//	floor-ack acknowledge what pace sends, beside the same disk work as a broker's, until interrupted
 //	idle      -n idle connections for -d
 //	members   -n KIP-848 members of one group: all join, steady for -d, one more joins
 //	classic   -n members of one classic group: how long after the last join all are assigned
@@ -37,8 +42,9 @@ type options struct {
 	partitions, rf, rate, n   int
 	bytes                     int64
 	linger, duration          time.Duration
-	group                     string
-	inflight, addresses       int
+	group, samples            string
+	dir, cold, address        string
+	inflight, addresses, mbps int
 	idempotent                bool
 }
 
@@ -58,6 +64,11 @@ func parse(args []string) options {
 	fs.IntVar(&o.clients, "clients", 1, "producers at once")
 	fs.IntVar(&o.partitions, "partitions", 6, "partitions of a topic")
 	fs.IntVar(&o.rf, "rf", 1, "replication factor")
+	fs.StringVar(&o.dir, "dir", "", "folder to write to (floor-ack)")
+	fs.StringVar(&o.address, "address", "", "file to write the address to (floor-ack)")
+	fs.StringVar(&o.cold, "cold", "", "file to read as well (floor-ack)")
+	fs.StringVar(&o.samples, "samples", "", "file for every single latency (pace)")
+	fs.IntVar(&o.mbps, "mbps", 10, "MB/s (load, drain)")
 	fs.IntVar(&o.rate, "rate", 2000, "records a second (e2e)")
 	fs.DurationVar(&o.duration, "d", 15*time.Second, "how long (e2e, idle)")
 	fs.IntVar(&o.n, "n", 500, "topics or connections")
@@ -70,11 +81,11 @@ func parse(args []string) options {
 
 func main() {
 	modes := map[string]func(context.Context, options) error{
-		"create": create, "topics": topics, "produce": produce, "consume": consume, "e2e": endToEnd, "idle": idle,
+		"create": create, "topics": topics, "produce": produce, "consume": consume, "e2e": endToEnd, "pace": paceLean, "load": loadLean, "drain": drainLean, "awake": awake, "floor-ack": floorAck, "idle": idle,
 		"members": members, "classic": classic, "commits": commits, "fill-offsets": fillOffsets, "loaded": loaded, "changes": changes, "floor": floor, floorServerMode: floorServer,
 	}
 	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: kbench create|topics|produce|consume|e2e|idle|members|classic|commits|fill-offsets|loaded|changes|floor [flags]")
+		fmt.Fprintln(os.Stderr, "usage: kbench create|topics|produce|consume|e2e|pace|load|drain|awake|floor-ack|idle|members|classic|commits|fill-offsets|loaded|changes|floor [flags]")
 		os.Exit(2)
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
