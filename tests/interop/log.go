@@ -37,7 +37,7 @@ func (t *c) mix(bytes int64, segment int) *mix {
 // theirFolder goes from Apache Kafka to us and back, after a clean stop and
 // after kill -9 in both directions; each writes to it on the way.
 func theirFolder(t *c) {
-	m := t.mix(*logMiB<<20/2, 32<<20)
+	m := t.mix(*logMiB<<20*3/4, 32<<20) // and three waves of an eighth: all of it, in spite of what rounding leaves out
 	defer m.end()
 	m.log = append(m.log, fmt.Sprintf("seed %d", m.seed))
 	apache := m.home.Software("512m")
@@ -46,7 +46,7 @@ func theirFolder(t *c) {
 	m.wave(true)
 	m.settle(n)
 	m.pass(n, m.ours, m.stop, "written by Apache Kafka, served by us:")
-	m.bytes /= 4
+	m.bytes /= 6
 	m.wave(false)
 	m.settle(n)
 	m.pass(n, apache, m.stop, "written by us, served by Apache Kafka:")
