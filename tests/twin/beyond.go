@@ -9,6 +9,7 @@ var beyond = []string{
 	"A Fetch that waits is answered at once when another request arrives behind it on the same connection; in Kafka the request behind it waits for the fetch.",
 	"Bytes on disk that are not what was written are never served: a Fetch of a damaged batch is answered CORRUPT_MESSAGE, and the batches in front of it are served. Kafka looks at headers only: it serves batches whose records were changed (error code 0), for the client's checksum to find, or not, if the client does not check.",
 	"Indexes of active segments hold their entries only; Kafka preallocates them to segment.index.bytes. Either opens the other's.",
+	"flush.ms is obeyed within a second of its time; Kafka looks every log.flush.scheduler.interval.ms, which by default is never.",
 	"A partition without a record has no folder; Kafka makes an empty one.",
 	"InitProducerId waits for the first block of ids; Kafka answers COORDINATOR_LOAD_IN_PROGRESS until it has one.",
 	"Transactional producers find no coordinator yet: InitProducerId with a transactional id is answered NOT_COORDINATOR, FindCoordinator COORDINATOR_NOT_AVAILABLE.",
