@@ -217,6 +217,7 @@ func (l *Log) enter(s *segment.Segment, buf []byte, hs []segment.Header, info *A
 		}
 		pos += h.Size
 	}
+	l.unflushed += int64(len(buf))
 	info.Bytes, info.LogStartOffset = len(buf), l.start
 	now, is := l.unstableOffset()
 	info.FirstUnstableChanged = was != is || was && now != unstable

@@ -45,6 +45,7 @@ func (l *Log) flushTo(target ids.Offset) (bool, error) {
 		l.namesKept = max(l.namesKept, job.named)
 	}
 	// A truncation that ran meanwhile may have lowered the end.
+	l.unflushed = max(l.unflushed-job.bytes, 0)
 	if l.generation() == job.generation {
 		l.recovered = max(l.recovered, min(job.end, l.end))
 	}
@@ -55,6 +56,7 @@ func (l *Log) flushTo(target ids.Offset) (bool, error) {
 type flushJob struct {
 	end        ids.Offset
 	generation int64
+	bytes      int64 // appended since the flush before
 	files      []*segment.File
 	txns       []*segment.Segment
 	snapshots  []string // of the producer state, made by rolls
@@ -81,7 +83,7 @@ func (l *Log) planFlush(target ids.Offset) (*flushJob, error) {
 	if _, err := l.ready(l.config.Load()); err != nil {
 		return nil, err
 	}
-	job := &flushJob{end: l.end, generation: l.generation(), named: l.named, names: l.namesDirty()}
+	job := &flushJob{end: l.end, generation: l.generation(), bytes: l.unflushed, named: l.named, names: l.namesDirty()}
 	for i, s := range l.segs {
 		last := i+1 == len(l.segs)
 		if !last && l.segs[i+1].Base <= l.recovered {
@@ -257,13 +259,18 @@ func (l *Log) rollByTime(now int64, cfg *Config) error {
 	return l.roll(now)
 }
 
+// flushAhead is how much of a compacted log Tick lets pile up unflushed. Its next
+// roll waits for a sync of all that is left (sealActive), and with it whoever
+// appends: a second's worth, and not the 100 MiB of a segment of __consumer_offsets.
+const flushAhead = 8 << 20
+
 // flushDue tells up to where to flush now: to the end by flush.messages and
-// flush.ms, else up to the active segment.
+// flush.ms, and for the sake of the next roll, else up to the active segment.
 func (l *Log) flushDue(now int64, cfg *Config) (ids.Offset, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	unflushed := int64(l.end - l.recovered)
-	if unflushed > 0 && (unflushed >= cfg.FlushMessages || now-l.lastFlush >= cfg.FlushMs) {
+	if unflushed > 0 && (unflushed >= cfg.FlushMessages || now-l.lastFlush >= cfg.FlushMs || cfg.Compact && l.unflushed >= flushAhead) {
 		return l.end, true
 	}
 	if s := l.active(); s != nil && s.Base > l.recovered {

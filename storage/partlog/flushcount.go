@@ -2,6 +2,7 @@ package partlog
 
 import (
 	"errors"
+	"math"
 
 	"github.com/gregorbroker/gregor/storage/segment"
 )
@@ -14,10 +15,14 @@ import (
 // transaction indexes) is made anew from them after a crash, and may wait for room.
 // Where not even they can be made durable the log has failed.
 func (l *Log) flushByCount() error {
+	most := l.config.Load().FlushMessages
+	if most == math.MaxInt64 {
+		return nil // the default: no lock for it
+	}
 	l.mu.Lock()
 	end, waiting := l.end, int64(l.end-l.recovered)
 	l.mu.Unlock()
-	if waiting < l.config.Load().FlushMessages {
+	if waiting < most {
 		return nil
 	}
 	_, err := l.flushTo(end)

@@ -77,6 +77,7 @@ type Log struct {
 	snapshots   []ids.Offset // of the .snapshot files, ascending
 	trash       []deletion   // *.deleted files waiting for their time
 	hints       *hints       // nil when idle
+	unflushed   int64        // bytes appended since the last flush was planned, about: truncations do not count
 	failed      error        // set once; nothing is written any more
 	jitter      int64        // ms by which this segment rolls earlier
 	truncations int64        // counted, so that a flush notices one

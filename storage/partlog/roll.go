@@ -92,7 +92,7 @@ func (l *Log) sealActive(old *segment.Segment, base ids.Offset) error {
 	}
 	if l.config.Load().Compact {
 		// Compaction leaves gaps between segments, so recovery cannot tell a lost
-		// tail by one: the tail must not get lost.
+		// tail by one: the tail must not get lost. Tick keeps it short (flushAhead).
 		if err := old.Save(true, true); err != nil {
 			return l.stall("roll", err)
 		}

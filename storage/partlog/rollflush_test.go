@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gregorbroker/gregor/protocol/batch"
+	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/segment"
 	"github.com/gregorbroker/gregor/storage/vfs"
 )
@@ -131,5 +133,30 @@ func TestReadingSyncsNothing(t *testing.T) {
 	}
 	if len(disk.synced) > 0 {
 		t.Fatalf("synced %v", disk.synced)
+	}
+}
+
+// TestCompactedLogsAreFlushedAhead: what the next roll of a compacted log would
+// sync while producers wait is flushed by Tick; other logs sync behind the roll.
+func TestCompactedLogsAreFlushedAhead(t *testing.T) {
+	for _, compacted := range []bool{true, false} {
+		cfg := DefaultConfig()
+		cfg.Compact = compacted
+		l := mustOpen(t, testOptions(vfs.NewMem(), quietEnv(), &cfg))
+		for range 9 {
+			if _, err := l.AppendAsLeader(makeBatch(1, testNow, 1<<20-100, 1, batch.Options{}), 1, Client, testNow); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Tick(testNow); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := ids.Offset(0)
+		if compacted {
+			want = 9 // the batch that makes it 8 MiB is the ninth
+		}
+		if got := l.RecoveryPoint(); got != want || l.RecoveryPoint() > l.EndOffset() {
+			t.Fatalf("compacted %v: flushed to %d, not %d", compacted, got, want)
+		}
 	}
 }
