@@ -206,6 +206,7 @@ func TestVotersJoinAndLeave(t *testing.T) {
 	for _, m := range ms[1:] {
 		req := kmsg.NewPtrAddRaftVoterRequest()
 		req.Version, req.ClusterID, req.VoterID, req.VoterDirectoryID, req.AckWhenCommitted = 1, &cluster, int32(m.id), m.key().Directory, true
+		req.TimeoutMillis = 10_000 // not 0, which is over before the voter has caught up
 		req.Listeners = []kmsg.AddRaftVoterRequestListener{{Name: "CONTROLLER", Host: "node", Port: uint16(m.id)}}
 		if code := ask(t, lead, req).(*kmsg.AddRaftVoterResponse).ErrorCode; code != 0 {
 			t.Fatalf("AddRaftVoter of %d: error %d", m.id, code)
