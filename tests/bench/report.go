@@ -117,7 +117,7 @@ func report(b *bench, rs map[string]*result) string {
 	fmt.Fprintf(&t, "# Benchmarks\n\nWritten by `make bench` (tests/bench) on %s, commit %s.\nMachine: %s; everything on loopback of this one machine. "+
 		"Apache Kafka 4.3.1 with a 1 GiB heap.\nMedian of %d rounds, in each of which both do the same work in turn on fresh topics; %d MiB a throughput run; topics, idle connections, and the works of groups, the log and the quorum in the first round only.\n"+
 		"The floor is a process that only receives, checksums and writes, or sends with sendfile; beside a busy disk, one that appends and answers while another thread writes, syncs and reads as the producers and the cold reader make a broker do.\n"+
-		"Latencies (2,000 rec/s) are taken while the cores are kept from halting, for the sake of virtual machines.\n\n", time.Now().UTC().Format("2006-01-02"), commit(b.root), machine(), *rounds, *mib)
+		"Beside a busy disk latencies are taken while the cores are kept from halting, for the sake of virtual machines.\n\n", time.Now().UTC().Format("2006-01-02"), commit(b.root), machine(), *rounds, *mib)
 	t.WriteString("| work | Apache Kafka | gregor | gregor ÷ Kafka | floor | goal | |\n|---|---:|---:|---:|---:|---|---|\n")
 	told := map[string]bool{}
 	for _, r := range rows() {

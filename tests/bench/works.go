@@ -56,10 +56,7 @@ func works() []work {
 			return b.onTopic(s, "produce", "-bytes", fmt.Sprint(*mib<<20/4), "-size", "100")
 		}},
 		{"e2e", false, func(b *bench, s *node.Server) (figures, error) {
-			stop := b.background("awake")
-			f, err := b.onTopic(s, "e2e", "-rate", "2000", "-d", "10s")
-			_, failed := stop()
-			return f, errors.Join(err, failed)
+			return b.onTopic(s, "e2e", "-rate", "2000", "-d", "10s")
 		}},
 		{"topics", true, func(b *bench, s *node.Server) (figures, error) {
 			b.run++
