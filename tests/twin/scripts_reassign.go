@@ -81,8 +81,11 @@ func moving(sets ...[]int32) func(*Run) {
 	}
 }
 
-// showReplicas writes the partition down as DescribeTopicPartitions tells it.
+// showReplicas writes the partition down as Metadata tells it. Kafka answers a
+// reassignment before the broker knows of it; what it learns comes in order, so
+// it does when it knows a topic that was made later.
 func (r *Run) showReplicas(topic string) {
+	r.Topic(fmt.Sprint("after", r.sent), 1)
 	req := kmsg.NewPtrMetadataRequest()
 	req.Version = 12
 	req.Topics = []kmsg.MetadataRequestTopic{{Topic: &topic}}
