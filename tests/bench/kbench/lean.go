@@ -32,11 +32,20 @@ func paceLean(ctx context.Context, o options) error {
 	}
 	defer c.Close()
 	request := produceRequest(o.topic, 0, batchOf([]byte("key"), values(o.size)[0]))
+	if err := accepted(c, request); err != nil {
+		return err
+	}
 	sent := make(chan time.Time, 1<<16) // in the order of the answers; room for half a minute's
 	var acks latencies
 	done := make(chan error, 1)
 	warm := time.Now().Add(o.duration / 5)
-	go func() { done <- timeAnswers(c, sent, warm, &acks) }()
+	go func() {
+		err := timeAnswers(c, sent, warm, &acks)
+		if err != nil {
+			c.Close() // else the sender waits for a server that waits for us to read
+		}
+		done <- err
+	}()
 	used, start := cpu(o.pid), time.Now()
 	for i := 0; ; i++ {
 		due := time.Duration(float64(i) * float64(time.Second) / float64(o.rate))
@@ -48,7 +57,7 @@ func paceLean(ctx context.Context, o options) error {
 		}
 		sent <- time.Now()
 		if _, err := c.Write(request); err != nil {
-			return err
+			return errors.Join(<-done, err)
 		}
 	}
 	close(sent)
@@ -62,6 +71,22 @@ func paceLean(ctx context.Context, o options) error {
 	fmt.Printf("mode=pace rate=%d n=%d ack_p50_ms=%.3f ack_p99_ms=%.3f ack_p999_ms=%.3f cpu_pct=%.2f\n",
 		o.rate, n, q[0], q[1], q[2], (cpu(o.pid)-used)/o.duration.Seconds()*100)
 	return nil
+}
+
+// accepted sends the request until it succeeds: Kafka tells of a topic before the
+// broker leads it.
+func accepted(c net.Conn, request []byte) (err error) {
+	buf := make([]byte, 1024)
+	for range 500 {
+		if _, err := c.Write(request); err != nil {
+			return err
+		}
+		if err = readProduced(c, buf); err == nil {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return err
 }
 
 // timeAnswers reads one answer for each time at which a request was sent.
