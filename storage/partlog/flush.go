@@ -44,8 +44,8 @@ func (l *Log) flushTo(target ids.Offset) (bool, error) {
 	if job.names {
 		l.namesKept = max(l.namesKept, job.named)
 	}
-	// A truncation that ran meanwhile may have lowered the end.
 	l.unflushed = max(l.unflushed-job.bytes, 0)
+	// A truncation that ran meanwhile may have lowered the end.
 	if l.generation() == job.generation {
 		l.recovered = max(l.recovered, min(job.end, l.end))
 	}
@@ -84,11 +84,7 @@ func (l *Log) planFlush(target ids.Offset) (*flushJob, error) {
 		return nil, err
 	}
 	job := &flushJob{end: l.end, generation: l.generation(), bytes: l.unflushed, named: l.named, names: l.namesDirty()}
-	for i, s := range l.segs {
-		last := i+1 == len(l.segs)
-		if !last && l.segs[i+1].Base <= l.recovered {
-			continue
-		}
+	for _, s := range l.unflushedSegs() {
 		f, err := s.Log()
 		if err != nil {
 			return nil, l.stall("flush", err)
@@ -111,6 +107,17 @@ func (l *Log) planFlush(target ids.Offset) (*flushJob, error) {
 	}
 	l.epochsDirty, l.txnsDirty = false, false
 	return job, nil
+}
+
+// unflushedSegs are the segments that hold something above the recovery point, the
+// active one always. Callers hold mu.
+func (l *Log) unflushedSegs() []*segment.Segment {
+	for i := range l.segs {
+		if i+1 == len(l.segs) || l.segs[i+1].Base > l.recovered {
+			return l.segs[i:]
+		}
+	}
+	return nil
 }
 
 func (j *flushJob) run(l *Log) error {

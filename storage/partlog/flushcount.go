@@ -58,10 +58,7 @@ func (l *Log) unsynced() (files []*segment.File, err error) {
 	defer l.wmu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, s := range l.segs {
-		if i+1 < len(l.segs) && l.segs[i+1].Base <= l.recovered {
-			continue
-		}
+	for _, s := range l.unflushedSegs() {
 		f, err := s.Log()
 		if err != nil {
 			return files, err
