@@ -20,9 +20,12 @@ type outbox struct{ in, sent, sends int }
 func (o *outbox) Send() { o.sends, o.sent = o.sends+1, o.in }
 
 // busy keeps the group's shard from working until the returned function is called.
+// It has begun when busy returns: what comes after is not taken from the queue
+// together with it, but with all that queue up until then.
 func (h *house) busy(group string) func() {
-	stop := make(chan struct{})
-	h.svc.do(group, func(*shard, int64) runtime.Outcome { <-stop; return runtime.Outcome{} }, nil)
+	begun, stop := make(chan struct{}), make(chan struct{})
+	h.svc.do(group, func(*shard, int64) runtime.Outcome { close(begun); <-stop; return runtime.Outcome{} }, nil)
+	<-begun
 	return func() { close(stop) }
 }
 
