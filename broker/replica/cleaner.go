@@ -25,7 +25,7 @@ type cleaners struct {
 // others. A change of the settings acts on the cleanings that begin after it.
 func (m *Manager) runCleaner() {
 	c := &cleaners{Cleaner: &compact.Cleaner{
-		Set: m.opts.Logs, Stable: m.stable, Failed: m.uncleanable, Stopped: m.stopping, Pause: m.pause, Throttle: &throttle.Throttle{Slack: cleanerSlack, Pause: m.pause},
+		Set: m.opts.Logs, Stable: m.stable, Failed: m.uncleanable, Stopped: m.stopping, Throttle: &throttle.Throttle{Slack: cleanerSlack, Pause: m.pause},
 	}}
 	c.running.Store(1)
 	m.cleanerThread(c, 0)
@@ -36,6 +36,7 @@ func (m *Manager) runCleaner() {
 // manager does, or log.cleaner.threads was lowered. A thread that pauses costs a timer.
 func (m *Manager) cleanerThread(c *cleaners, i int32) {
 	defer m.stopped.Done()
+	share := m.cleanerShare()
 	for {
 		v := m.broker.Load()
 		threads := cleanerThreads(v)
@@ -49,12 +50,20 @@ func (m *Manager) cleanerThread(c *cleaners, i int32) {
 		}
 		c.SetLimits(cleanerLimits(v))
 		c.Throttle.SetRate(v.Double("log.cleaner.io.max.bytes.per.second"))
-		for !m.stopping() && c.Round(m.opts.Clock()) {
+		for !m.stopping() && c.Round(m.opts.Clock(), share) {
 		}
+		share.Done()
 		if !m.pause(max(time.Duration(v.Long("log.cleaner.backoff.ms")), 1) * time.Millisecond) {
 			return
 		}
 	}
+}
+
+// cleanerShare is what a thread takes of the time: run at once a cleaning would
+// be a core's worth of work for as long as it takes, and doubles the p99 of
+// producers beside it (docs/decisions/0006).
+func (m *Manager) cleanerShare() *throttle.Share {
+	return &throttle.Share{Stretch: 300 * time.Microsecond, Rest: 3, Patience: 15 * time.Second, Others: m.opts.Requests, Pause: m.pause}
 }
 
 func cleanerThreads(v *configs.Values) int32 { return max(v.Int("log.cleaner.threads"), 1) }

@@ -24,7 +24,10 @@ type Options struct {
 	Broker *configs.Values // gives topics the values they do not set
 	// Controller is told what only this broker knows of its partitions; nil: nobody is.
 	Controller Controller
-	Logger     *zap.Logger // nil = silent
+	// Requests counts those of clients: the log cleaner rests for their sake, while
+	// there are any. nil: it always does.
+	Requests func() int64
+	Logger   *zap.Logger // nil = silent
 }
 
 // Manager holds this broker's partitions. Apply is called from one goroutine,

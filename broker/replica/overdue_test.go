@@ -28,7 +28,7 @@ func TestOverdueLogsAreCleaned(t *testing.T) {
 	c := compact.Cleaner{Set: w.logs, Stable: w.m.stable}
 	round := func(what string, at int64, want bool) {
 		t.Helper()
-		if got := c.Round(at); got != want {
+		if got := c.Round(at, nil); got != want {
 			t.Fatalf("%s: cleaned %v", what, got)
 		}
 	}

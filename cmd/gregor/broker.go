@@ -43,7 +43,8 @@ type brokerRole struct {
 func newBroker(node *config.Node, l logs, f *folders, active *forward.Client) (*brokerRole, error) {
 	v, log := node.Values, l.Named(brokerLogger)
 	b := &brokerRole{node: node, log: log, folders: f, values: v, forward: active}
-	b.replicas = replica.New(replica.Options{Node: node.ID, FS: vfs.OS, Logs: f.logs, Clock: nowMs, Broker: v, Controller: b.forward, Logger: log})
+	b.replicas = replica.New(replica.Options{Node: node.ID, FS: vfs.OS, Logs: f.logs, Clock: nowMs, Broker: v, Controller: b.forward,
+		Requests: func() int64 { return b.server.Counters().Requests.Load() }, Logger: log})
 	b.groups = coord.NewGroups(b.replicas, v, log)
 	b.config = api.NewConfig(v, node.ID, b.replicas.Image)
 	b.cluster = &api.Cluster{ID: f.meta.ClusterID, Image: b.replicas.Image}

@@ -133,7 +133,7 @@ func (w *trial) cleaned() any {
 	w.now += 100
 	c := Cleaner{Set: w.set, Stable: func(ids.TopicPartition) (ids.Offset, bool) { return w.l.EndOffset(), true },
 		Failed: func(_ ids.TopicPartition, err error) { w.t.Error(err) }}
-	for c.Round(w.now) {
+	for c.Round(w.now, nil) {
 	}
 	return w.l.Size()
 }

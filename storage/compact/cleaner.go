@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/logdir"
@@ -25,9 +24,6 @@ type Cleaner struct {
 	Limits Limits
 	// Throttle is shared by all; may be nil.
 	Throttle *throttle.Throttle
-	// Pause waits between the pieces of a cleaning, so that a thread takes at most
-	// a quarter of the time; false: the owner stops. May be nil: no waiting.
-	Pause func(time.Duration) bool
 	// Failed is told of a log that cannot be cleaned; it is left alone from then on. May be nil.
 	Failed func(tp ids.TopicPartition, err error)
 	// Stopped is asked before every batch; once it is true a cleaning gives up
@@ -60,13 +56,14 @@ type candidate struct {
 
 // Round cleans the dirtiest log that is due (min.cleanable.dirty.ratio, or
 // max.compaction.lag.ms passed) and tells whether there was one. A log that
-// fails never stops the others, unless its disk does.
-func (c *Cleaner) Round(now int64) bool {
+// fails never stops the others, unless its disk does. The share is the calling
+// thread's and may be nil.
+func (c *Cleaner) Round(now int64, share *throttle.Share) bool {
 	best, ok := c.take(now)
 	if !ok {
 		return false
 	}
-	err := c.guarded(best, now)
+	err := c.guarded(best, now, share)
 	if passing(err) {
 		c.mu.Lock()
 		delete(c.busy, best.tp)
@@ -101,13 +98,13 @@ func passing(err error) bool {
 
 // guarded turns a panic into an error: one log, whatever lies in it, must not
 // end the process or leave all others to grow.
-func (c *Cleaner) guarded(cand candidate, now int64) (err error) {
+func (c *Cleaner) guarded(cand candidate, now int64, share *throttle.Share) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
-	return c.clean(cand, now)
+	return c.clean(cand, now, share)
 }
 
 // take chooses a log and marks it busy.
@@ -146,16 +143,6 @@ func (c *Cleaner) take(now int64) (best candidate, ok bool) {
 	return best, ok
 }
 
-// A cleaning works in stretches of 0.3 ms and rests three times as long: run at
-// once it would be a core's worth of work for as long as it takes, and doubles
-// the p99 of producers beside it (docs/decisions/0006).
-func (c *Cleaner) share() *throttle.Share {
-	if c.Pause == nil {
-		return nil
-	}
-	return &throttle.Share{Stretch: 300 * time.Microsecond, Rest: 3, Pause: c.Pause}
-}
-
 // firstDirty is the checkpointed offset, or the start of a log that was
 // truncated below it or retained beyond it.
 func (c *Cleaner) firstDirty(tp ids.TopicPartition, log *partlog.Log, dir *logdir.Dir) ids.Offset {
@@ -166,14 +153,14 @@ func (c *Cleaner) firstDirty(tp ids.TopicPartition, log *partlog.Log, dir *logdi
 	return off
 }
 
-func (c *Cleaner) clean(cand candidate, now int64) error {
+func (c *Cleaner) clean(cand candidate, now int64, share *throttle.Share) error {
 	stable, _ := c.Stable(cand.tp)
 	cuts := cand.log.Truncations()
 	c.mu.Lock()
 	limits := c.Limits
 	c.mu.Unlock()
 	st, err := Clean(cand.log, Options{FirstDirty: cand.first, Stable: stable, Now: now, Stopped: c.Stopped,
-		MaxKeys: limits.MaxKeys, Slots: limits.Slots, Buffer: limits.Buffer, Throttle: c.Throttle, Share: c.share()})
+		MaxKeys: limits.MaxKeys, Slots: limits.Slots, Buffer: limits.Buffer, Throttle: c.Throttle, Share: share})
 	if err != nil {
 		return err
 	}

@@ -359,7 +359,7 @@ func TestCleaner(t *testing.T) {
 			failed = append(failed, tp)
 		}}
 	rounds := 0
-	for c.Round(start) {
+	for c.Round(start, nil) {
 		rounds++
 	}
 	if rounds != 2 || len(failed) != 1 || failed[0] != tps[0] {
@@ -400,7 +400,7 @@ func TestPanicInACleaning(t *testing.T) {
 			}
 			return false
 		}}
-	for c.Round(w.now) {
+	for c.Round(w.now, nil) {
 	}
 	if len(failed) != 1 {
 		t.Fatal(failed)

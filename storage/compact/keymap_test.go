@@ -80,7 +80,7 @@ func TestBrokenDisk(t *testing.T) {
 			cl := Cleaner{Set: set, Stable: func(ids.TopicPartition) (ids.Offset, bool) { return 60, true },
 				Failed: func(tp ids.TopicPartition, err error) { t.Errorf("%v is blamed: %v", tp, err) }}
 			fs.Set(c.fault)
-			for cl.Round(start) {
+			for cl.Round(start, nil) {
 			}
 			if offline := dir.Err() != nil; offline != c.offline {
 				t.Fatalf("offline: %v", dir.Err())
@@ -89,7 +89,7 @@ func TestBrokenDisk(t *testing.T) {
 				return
 			}
 			fs.Set()
-			if !cl.Round(start) || l.Size() > 3500 || errors.Is(l.Err(), partlog.ErrFailed) {
+			if !cl.Round(start, nil) || l.Size() > 3500 || errors.Is(l.Err(), partlog.ErrFailed) {
 				t.Fatalf("%d bytes are left when there is room again", l.Size())
 			}
 		})
