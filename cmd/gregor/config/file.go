@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-
-	"github.com/magiconair/properties"
 )
 
 // maxFileSize bounds a properties file; real ones have a few KiB.
@@ -31,17 +29,18 @@ func ReadFile(path string) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the configuration: %w", err)
 	}
-	l := properties.Loader{Encoding: properties.ISO_8859_1, DisableExpansion: true}
-	p, err := l.LoadBytes(raw)
+	props, err := parseProperties(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s is not a properties file: %w", path, err)
 	}
-	out := make(map[string]string, p.Len())
-	for k, v := range p.Map() {
-		out[k] = strings.TrimSpace(v)
+	for k, v := range props {
+		props[k] = trim(v)
 	}
-	return out, nil
+	return props, nil
 }
+
+// trim drops what Kafka drops around a value: blanks and control characters.
+func trim(s string) string { return strings.TrimFunc(s, func(r rune) bool { return r <= ' ' }) }
 
 // Override sets each "key=value" of list in props, as kafka-server-start's
 // --override does.
@@ -51,7 +50,7 @@ func Override(props map[string]string, list []string) error {
 		if k = strings.TrimSpace(k); !ok || k == "" {
 			return fmt.Errorf("--override %q: write it as key=value", kv)
 		}
-		props[k] = strings.TrimSpace(v)
+		props[k] = trim(v)
 	}
 	return nil
 }
