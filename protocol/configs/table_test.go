@@ -111,3 +111,18 @@ func TestOwnKeysAreHiddenAndMarked(t *testing.T) {
 		}
 	}
 }
+
+// What is told to be gone is not in the table, and has a word on what to do.
+func TestRemovedKeysAreGone(t *testing.T) {
+	for name := range removed {
+		if _, known := Lookup(Broker, name); known {
+			t.Errorf("%s is a key of Kafka 4.3: it is not removed", name)
+		}
+		if instead, ok := Removed(name); !ok || instead == "" {
+			t.Errorf("%s: %q %v", name, instead, ok)
+		}
+	}
+	if _, ok := Removed("log.dirs"); ok {
+		t.Error("log.dirs is told to be gone")
+	}
+}

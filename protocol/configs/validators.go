@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"net"
 	"regexp"
 	"slices"
 	"strconv"
@@ -201,6 +202,18 @@ func (hostPortList) check(name string, value any) error {
 		if _, err := parseHostPort(name, element, `"{host}:{port}"`); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// hostAndPort takes an address to listen on, or nothing.
+type hostAndPort struct{}
+
+func (hostAndPort) check(name string, value any) error {
+	text := value.(string)
+	_, port, err := net.SplitHostPort(text)
+	if _, number := strconv.ParseUint(port, 10, 16); text != "" && (err != nil || number != nil) {
+		return invalid(name, value, "write it as host:port, such as 127.0.0.1:9404")
 	}
 	return nil
 }

@@ -25,5 +25,5 @@ var beyond = []string{
 	"NoOp records are written to the metadata log only while somebody else follows it, so that an idle single node leaves its disk alone.",
 	"A property that several checks refuse is reported by all of them, a line each; Kafka stops at the first.",
 	"DescribeConfigs with documentation tells gregor's own sentences.",
-	"config.providers, and keys that name Java classes, are accepted as text and have no effect.",
+	"Keys that name Java classes are accepted as text and have no effect, but for an authorizer's: a node does not start with one, nor with a listener that is to speak TLS or SASL, nor with a value that a configuration provider is to fill in.",
 }

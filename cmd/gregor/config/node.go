@@ -3,8 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"path/filepath"
-	"sort"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gregorbroker/gregor/protocol/configs"
@@ -38,7 +41,7 @@ type Node struct {
 func Load(props map[string]string) (*Node, error) {
 	v, err := configs.Resolve(props)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(withoutZooKeeper(props), err)
 	}
 	if errs := v.Validate(); len(errs) > 0 {
 		return nil, errors.Join(errs...)
@@ -60,8 +63,10 @@ func Load(props map[string]string) (*Node, error) {
 	if n.Voters, err = v.Voters(); err != nil {
 		return nil, err
 	}
-	n.Bootstrap, err = v.BootstrapServers()
-	return n, err
+	if n.Bootstrap, err = v.BootstrapServers(); err != nil {
+		return nil, err
+	}
+	return n, n.refuse()
 }
 
 func (n *Node) loadListeners() error {
@@ -102,11 +107,16 @@ func (n *Node) isController(listener string) bool {
 }
 
 func (n *Node) loadDirs() error {
+	said := map[string]string{}
 	for _, d := range n.Values.LogDirs() {
 		abs, err := filepath.Abs(d)
 		if err != nil {
 			return fmt.Errorf("log.dirs: %w", err)
 		}
+		if other, twice := said[abs]; twice {
+			return fmt.Errorf("log.dirs: Duplicate log directory found: %s and %s are the same: name each once", other, d)
+		}
+		said[abs] = d
 		n.LogDirs = append(n.LogDirs, abs)
 	}
 	n.MetadataDir = n.LogDirs[0]
@@ -131,17 +141,31 @@ func (n *Node) AllDirs() []string {
 	return append([]string{n.MetadataDir}, n.LogDirs...)
 }
 
-// Warnings tells of properties that will have no effect: one line for those
-// that gregor does not obey yet, and a line for each that nobody knows, with
-// the key it may be meant for.
+// ControllerAddresses are those through which the node finds the quorum.
+func (n *Node) ControllerAddresses() (out []string) {
+	for _, b := range n.Bootstrap {
+		out = append(out, net.JoinHostPort(b.Host, strconv.Itoa(b.Port)))
+	}
+	for _, v := range n.Voters {
+		out = append(out, net.JoinHostPort(v.Host, strconv.Itoa(v.Port)))
+	}
+	return out
+}
+
+// Warnings tells of properties that will have no effect: a line for each that
+// nobody knows, with the key it may be meant for or what took its place, and one
+// line for those that gregor does not obey yet.
 func Warnings(props map[string]string) []string {
 	var idle, out []string
-	for key := range props {
+	for _, key := range sortedKeys(props) {
 		def, known := configs.Lookup(configs.Broker, key)
-		switch {
+		switch instead, gone := configs.Removed(key); {
 		case known && !def.Acts:
 			idle = append(idle, key)
-		case !known && !configs.Passthrough(key):
+		case known || configs.Passthrough(key):
+		case gone:
+			out = append(out, fmt.Sprintf("property %s is ignored, as in Apache Kafka 4: %s", key, instead))
+		default:
 			line := fmt.Sprintf("unknown property %s is ignored", key)
 			if near := configs.Nearest(configs.Broker, key); near != "" {
 				line += fmt.Sprintf("; did you mean %s?", near)
@@ -149,10 +173,10 @@ func Warnings(props map[string]string) []string {
 			out = append(out, line)
 		}
 	}
-	sort.Strings(out)
 	if len(idle) > 0 {
-		sort.Strings(idle)
 		out = append(out, "set but without effect yet: "+strings.Join(idle, ", "))
 	}
 	return out
 }
+
+func sortedKeys(props map[string]string) []string { return slices.Sorted(maps.Keys(props)) }
