@@ -37,8 +37,13 @@ func (f *Features) IsEmpty() bool { return f.levels.Len() == 0 }
 func (f *Features) ELR() bool { return f.Level(ELRVersionFeature) >= 1 }
 
 // replayFeature refuses a metadata.version that is not known here: its records
-// could not be understood.
+// could not be understood. A level of kraft.version is passed over: the quorum's own
+// records hold that, and what Apache Kafka 4.0 formatted has a copy here that never
+// changes (KAFKA-18979).
 func (d *Delta) replayFeature(r *records.FeatureLevelRecord) error {
+	if r.Name == KRaftVersionFeature {
+		return nil
+	}
 	if r.Name == MetadataVersionFeature && !MetadataVersion(r.FeatureLevel).Known() {
 		return refuse("metadata.version %d is not supported", r.FeatureLevel)
 	}

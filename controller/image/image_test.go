@@ -244,6 +244,24 @@ func TestRefusesWhatCannotBe(t *testing.T) {
 	}
 }
 
+// TestKRaftVersionIsTheQuorums: Apache Kafka 4.0 formatted folders with a level of
+// kraft.version among the metadata, which says nothing (KAFKA-18979).
+func TestKRaftVersionIsTheQuorums(t *testing.T) {
+	for name, d := range map[string]*Delta{"log": NewDelta(Empty()), "snapshot": NewSnapshotDelta(Empty())} {
+		mustReplay(t, d, &records.FeatureLevelRecord{Name: MetadataVersionFeature, FeatureLevel: int16(LatestMetadataVersion)},
+			&records.FeatureLevelRecord{Name: KRaftVersionFeature, FeatureLevel: 1})
+		img := d.Apply(Provenance{})
+		if got := dumpOf(img).Levels; len(got) != 1 || got[MetadataVersionFeature] != int16(LatestMetadataVersion) {
+			t.Errorf("%s: %v", name, got)
+		}
+		for v := range img.Records() {
+			if r, ok := v.Record.(*records.FeatureLevelRecord); ok && r.Name == KRaftVersionFeature {
+				t.Errorf("%s: a snapshot of it says %+v", name, *r)
+			}
+		}
+	}
+}
+
 func TestDeletedAndCreatedAgain(t *testing.T) {
 	a, b := ids.TopicID{1}, ids.TopicID{2}
 	v := "1"
