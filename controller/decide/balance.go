@@ -9,11 +9,13 @@ import (
 const maxElections = 1000
 
 // BalanceLeaders gives partitions back to their preferred leaders where those
-// are fit (auto.leader.rebalance.enable). more: there may be others.
+// are fit (auto.leader.rebalance.enable), and finds leaders for those that have none and
+// could: the active controller that had begun to unfence a broker may have ended in the
+// middle of what that broker was to lead. more: there may be others.
 func BalanceLeaders(e *Env) (d Decision, more bool) {
 	e.Image.Topics.Each(func(t *image.Topic) bool {
 		for i, p := range t.Partitions {
-			if p.Leader == p.Preferred() || !e.active(p.Preferred()) {
+			if p.Leader == p.Preferred() || p.HasLeader() && !e.active(p.Preferred()) {
 				continue
 			}
 			c := e.newChange(p, e.minISR(t), e.active)

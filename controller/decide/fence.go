@@ -1,6 +1,8 @@
 package decide
 
 import (
+	"slices"
+
 	"github.com/gregorbroker/gregor/controller/image"
 	"github.com/gregorbroker/gregor/controller/records"
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -106,10 +108,14 @@ func (e *Env) fence(d *Decision, b *image.Broker) {
 	d.add(&records.BrokerRegistrationChangeRecord{BrokerID: b.ID, BrokerEpoch: b.Epoch, Fenced: fenceChange}, 0)
 }
 
-// unfence marks a broker and gives it the partitions that wait for it.
-func (e *Env) unfence(d *Decision, b *image.Broker) {
+// unfence marks a broker and gives it the partitions that wait for it, but not those
+// whose directory failed, as the same heartbeat says: nothing would take them away again.
+func (e *Env) unfence(d *Decision, b *image.Broker, failed [][16]byte) {
 	d.add(&records.BrokerRegistrationChangeRecord{BrokerID: b.ID, BrokerEpoch: b.Epoch, Fenced: unfenceChange}, 0)
-	e.shiftLeaders(d, shift{leaves: ids.NoNode, joins: b.ID, lost: ids.NoNode}, ids.NoNode, func(p *image.Partition) bool { return !p.HasLeader() })
+	e.shiftLeaders(d, shift{leaves: ids.NoNode, joins: b.ID, lost: ids.NoNode}, ids.NoNode, func(p *image.Partition) bool {
+		dir, _ := p.DirectoryOf(b.ID)
+		return !p.HasLeader() && !slices.Contains(failed, [16]byte(dir))
+	})
 }
 
 // enterShutdown moves leaderships away from a broker that wants to stop.

@@ -42,7 +42,7 @@ func BrokerHeartbeat(e *Env, req *kmsg.BrokerHeartbeatRequest) (Decision, error)
 		case stateFenced, stateShutdownNow:
 			e.fence(&d, b)
 		case stateUnfenced:
-			e.unfence(&d, b)
+			e.unfence(&d, b, req.OfflineLogDirs)
 		case stateControlled:
 			e.enterShutdown(&d, b)
 		}

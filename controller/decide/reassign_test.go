@@ -172,6 +172,24 @@ func TestLeadersAreBalanced(t *testing.T) {
 	}
 }
 
+// TestUnfencingIsFinished: an active controller ended when it had appended that broker 2 is
+// unfenced, but not yet what that broker is to lead.
+func TestUnfencingIsFinished(t *testing.T) {
+	e, _ := trio(t, false)
+	e.apply(t, Fence(e, 3))
+	e.apply(t, Fence(e, 1))
+	e.apply(t, Fence(e, 2))
+	b := e.Image.Cluster.Broker(2)
+	e.apply(t, Decision{Records: []records.Versioned{{Record: &records.BrokerRegistrationChangeRecord{BrokerID: 2, BrokerEpoch: b.Epoch, Fenced: unfenceChange}}}})
+	if e.only().HasLeader() {
+		t.Fatalf("%+v", *e.only())
+	}
+	d, more := BalanceLeaders(e)
+	if e.apply(t, d); more || e.only().Leader != 2 || e.only().Recovering {
+		t.Errorf("%+v", *e.only())
+	}
+}
+
 func TestUncleanLeadersAreFound(t *testing.T) {
 	for _, lossy := range []bool{false, true} {
 		e, _ := trio(t, false)
