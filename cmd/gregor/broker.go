@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -148,24 +149,36 @@ func (b *brokerRole) join(ctx context.Context, failed <-chan error) error {
 		case <-step.reached:
 			step.then()
 		case err := <-b.lifecycle.Failed():
-			return fmt.Errorf("the broker cannot join its cluster: %w", err)
+			return b.cannotJoin(err)
 		case err := <-failed:
 			return err
 		case <-ctx.Done():
-			return errors.New("told to stop before the broker had joined its cluster")
+			return errToldToStop
 		}
 	}
 	return nil
 }
 
-// listen opens the client ports: from here on clients are served.
+// cannotJoin says in one line why, and what to look at.
+func (b *brokerRole) cannotJoin(err error) error {
+	reason := strings.ReplaceAll(err.Error(), "\n", ": ")
+	cure := fmt.Sprintf("correct controller.quorum.bootstrap.servers, or use a folder of that cluster (this one's is %s)", b.folders.meta.ClusterID)
+	if errors.Is(err, lifecycle.ErrRegistrationTimeout) {
+		cure = fmt.Sprintf("see that the controllers at %s run, can be reached from here and have this node's cluster id, %s, and that no other broker has its node.id, %d",
+			strings.Join(b.node.ControllerAddresses(), ","), b.folders.meta.ClusterID, b.node.ID)
+	}
+	return fmt.Errorf("the broker cannot join its cluster: %s: %s", reason, cure)
+}
+
+// listen opens the client ports: from here on clients are served. Their bounds are
+// those of the configuration as the cluster has it now.
 func (b *brokerRole) listen(p *ports) error {
 	for i := range p.broker {
 		l, err := p.broker[i].open(b.node.Values.Int("socket.listen.backlog.size"))
 		if err != nil {
 			return err
 		}
-		go b.server.Serve(l, p.broker[i].Name, b.handler, limits(b.node.Values))
+		go b.server.Serve(l, p.broker[i].Name, b.handler, limits(b.config.Now(), p.broker[i].Name))
 	}
 	return nil
 }
@@ -206,10 +219,10 @@ func (b *brokerRole) watermarks() func(ids.TopicPartition) (ids.Offset, bool) {
 }
 
 // limits are the bounds of one listener's clients.
-func limits(v *configs.Values) conn.Limits {
+func limits(v *configs.Values, listener string) conn.Limits {
 	l := conn.Limits{
 		MaxFrame:       v.Int("socket.request.max.bytes"),
-		MaxConnections: int(v.Int("max.connections")),
+		MaxConnections: int(min(v.Int("max.connections"), v.Int("listener.name."+strings.ToLower(listener)+".max.connections"))),
 		MaxPerIP:       int(v.Int("max.connections.per.ip")),
 		Idle:           time.Duration(v.Long("connections.max.idle.ms")) * time.Millisecond,
 	}

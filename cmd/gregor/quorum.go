@@ -104,10 +104,10 @@ func serveControllers(v *configs.Values, c *controller.Controller, p *ports, log
 			s.server.Close()
 			return nil, err
 		}
-		go s.server.Serve(l, p.controller[i].Name, c.Handler(), limits(v))
+		go s.server.Serve(l, p.controller[i].Name, c.Handler(), limits(v, p.controller[i].Name))
 	}
 	memory, dial := conn.Pipe()
 	s.pipe = dial
-	go s.server.Serve(memory, p.controller[0].Name, c.Handler(), limits(v))
+	go s.server.Serve(memory, p.controller[0].Name, c.Handler(), limits(v, p.controller[0].Name))
 	return s, nil
 }

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -20,6 +17,8 @@ func newServerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server FILE [--override key=value]...",
 		Short: "Run a node as server.properties says",
+		Example: `  gregor server /etc/kafka/server.properties
+  gregor server server.properties --override log.retention.hours=24 --log-format json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{errors.New("name one configuration file: gregor server FILE")}
@@ -50,33 +49,31 @@ func newServerCommand() *cobra.Command {
 	return cmd
 }
 
-// serve runs the node until it is told to stop (SIGTERM, SIGINT) or can't go
-// on. A second signal ends the process at once.
+// errToldToStop ends a start that a signal has overtaken.
+var errToldToStop = errors.New("told to stop before the node had started")
+
+// serve runs the node until it is told to stop or can't go on.
 func serve(ctx context.Context, node *config.Node, warnings []string, log logs) error {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	defer signal.Stop(signals)
+	ctx, forget := stopOnSignal(ctx, log.Logger)
+	defer forget()
 
 	s, err := start(ctx, node, warnings, log)
+	if errors.Is(err, errToldToStop) {
+		log.Info("Stopped before the start was over")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	var failed error
 	select {
-	case sig := <-signals:
-		log.Info("Shutting down", zap.Stringer("signal", sig))
 	case failed = <-s.failed:
 		log.Error("Shutting down because the node cannot go on", zap.Error(failed))
 	case <-ctx.Done():
 	}
-	go func() {
-		<-signals
-		log.Warn("Second signal: ending at once, without a clean shutdown")
-		os.Exit(1)
-	}()
 	if err := s.stop(); err != nil && failed == nil {
 		failed = fmt.Errorf("shutdown: %w", err)
 	}
