@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -35,7 +36,7 @@ func openFolders(node *config.Node, log *zap.Logger, failed func(string, ids.Dir
 		return nil, fmt.Errorf("%s is not formatted (it has no meta.properties): run gregor format -c FILE -t $(gregor random-uuid) --standalone first", node.MetadataDir)
 	}
 	if err != nil {
-		return nil, err
+		return nil, cure(node.MetadataDir, err)
 	}
 	if meta.HasNodeID && meta.NodeID != node.ID {
 		return nil, fmt.Errorf("%s belongs to node %d, but node.id is %d: correct node.id, or use another folder", node.MetadataDir, meta.NodeID, node.ID)
@@ -49,7 +50,7 @@ func openFolders(node *config.Node, log *zap.Logger, failed func(string, ids.Dir
 	}
 	if !node.Broker || !contains(node.LogDirs, node.MetadataDir) {
 		if f.lock, err = vfs.OS.Lock(filepath.Join(node.MetadataDir, ".lock")); err != nil {
-			return nil, fmt.Errorf("%s is in use by another process: stop it, or use another folder: %w", node.MetadataDir, err)
+			return nil, cure(node.MetadataDir, err)
 		}
 	}
 	if !node.Broker {
@@ -57,16 +58,16 @@ func openFolders(node *config.Node, log *zap.Logger, failed func(string, ids.Dir
 	}
 	if f.logs, err = openLogs(node, meta.ClusterID, log, failed); err != nil {
 		f.unlock()
-		return nil, err
+		return nil, cure("", err)
 	}
 	for _, d := range f.logs.All() {
 		if err := d.Err(); err == nil {
 			continue
 		} else if d.Path == node.MetadataDir {
 			f.unlock()
-			return nil, err
+			return nil, cure(d.Path, err)
 		}
-		log.Error("A log directory cannot be used, its partitions are offline until the next start", zap.String("dir", d.Path), zap.Error(d.Err()))
+		log.Error("A log directory cannot be used, its partitions are offline until the next start", zap.String("dir", d.Path), zap.Error(cure(d.Path, d.Err())))
 	}
 	f.logs.Cordon(node.Values.List("cordoned.log.dirs"))
 	return f, nil
@@ -90,6 +91,31 @@ func openLogs(node *config.Node, clusterID string, log *zap.Logger, failed func(
 			},
 		},
 	})
+}
+
+// cure says in one line why a directory cannot be used and what to do. dir is ""
+// where the error names it. Of the world's errors only the innermost counts: it
+// has the file.
+func cure(dir string, err error) error {
+	var file *fs.PathError
+	if !errors.As(err, &file) {
+		file = &fs.PathError{Op: "open", Path: dir, Err: err}
+	}
+	switch {
+	case errors.Is(err, vfs.ErrLocked):
+		return fmt.Errorf("%s is locked, it is in use by another process: stop the server that runs on it, or use another folder", filepath.Dir(file.Path))
+	case errors.Is(err, logdir.ErrUnformatted):
+		return fmt.Errorf("%w: run gregor format -c FILE -t CLUSTER_ID --ignore-formatted with the id in the meta.properties of the others", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: the user that runs gregor must own the folder and all that is in it (chown -R)", file)
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: mount it to be written to, or use another folder", file)
+	case errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE):
+		return fmt.Errorf("%w: raise the number of files that a process may have open (ulimit -n, LimitNOFILE)", file)
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%w: make room on that disk", file)
+	}
+	return err
 }
 
 // unlock lets go of the directories without a word on disk: the node never ran.

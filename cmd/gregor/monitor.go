@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"sync/atomic"
 
@@ -30,7 +29,7 @@ func bindMonitor(node *config.Node) (*monitorPort, error) {
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("gregor.http.listener: cannot listen on %s: %w", address, err)
+		return nil, listenError(address, "gregor.http.listener", err)
 	}
 	return &monitorPort{listener: l}, nil
 }
@@ -40,7 +39,7 @@ func (m *monitorPort) open(r *running, node *config.Node) {
 	if m == nil {
 		return
 	}
-	m.server = monitor.New(monitor.Options{Ready: m.isReady, Sources: r.sources(node), Logger: r.log.Logger})
+	m.server = monitor.New(monitor.Options{Ready: func() error { return m.isReady(r) }, Sources: r.sources(node), Logger: r.log.Logger})
 	r.log.Info("HTTP port", zap.Stringer("bound", m.listener.Addr()))
 	go func() {
 		if err := m.server.Serve(m.listener); err != nil {
@@ -56,9 +55,14 @@ func (m *monitorPort) setReady(ready bool) {
 	}
 }
 
-func (m *monitorPort) isReady() error {
+// isReady says why the node serves nobody; nil when it does. A controller is of
+// use to others when it knows who leads.
+func (m *monitorPort) isReady(r *running) error {
 	if !m.ready.Load() {
 		return errors.New("starting or stopping: no clients are served")
+	}
+	if r.broker == nil && r.controller.QuorumMetrics().Leader < 0 {
+		return errors.New("no leader of the quorum is known")
 	}
 	return nil
 }

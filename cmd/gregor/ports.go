@@ -61,15 +61,24 @@ func reserveAll(listeners, advertised []configs.Endpoint) ([]port, error) {
 func addr(e configs.Endpoint) string { return net.JoinHostPort(e.Host, strconv.Itoa(e.Port)) }
 
 func portError(e configs.Endpoint, err error) error {
+	return listenError(e.String(), "listeners", err)
+}
+
+// listenError says why a port cannot be had, and what to do; key is the property that asks for it.
+func listenError(address, key string, err error) error {
+	var unknown *net.DNSError
+	var useless *net.AddrError
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("cannot listen on %s: the port is in use: stop the process that has it, or change listeners", e)
+		return fmt.Errorf("cannot listen on %s: the port is in use: stop the process that has it, or change %s", address, key)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("cannot listen on %s: this machine has no such address: correct the host in listeners", e)
+		return fmt.Errorf("cannot listen on %s: this machine has no such address: correct the host in %s", address, key)
+	case errors.As(err, &unknown) || errors.As(err, &useless):
+		return fmt.Errorf("cannot listen on %s: %w: correct the host in %s", address, err, key)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("cannot listen on %s: not permitted: choose a port above 1023, or run with the right to bind it", e)
+		return fmt.Errorf("cannot listen on %s: not permitted: choose a port above 1023 in %s, or run with the right to bind it", address, key)
 	default:
-		return fmt.Errorf("cannot listen on %s: %w", e, err)
+		return fmt.Errorf("cannot listen on %s: %w", address, err)
 	}
 }
 
