@@ -33,6 +33,8 @@ written. A folder that a server uses is refused.
 
 Exit codes: 0 nothing is wrong, or only what the next start repairs by itself;
 1 something is damaged; 2 the folders could not be checked.`,
+		Example: `  gregor check /var/lib/kafka/data
+  gregor check /disk1/kafka /disk2/kafka -o json | jq 'select(.repairable == false)'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			asJSON, err := wantsJSON(output)
 			if err != nil {

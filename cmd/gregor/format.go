@@ -38,7 +38,7 @@ func newFormatCommand() *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.StringVarP(&f.config, "config", "c", "", "the node's server.properties (required)")
-	fl.StringVarP(&f.clusterID, "cluster-id", "t", "", "id of the cluster (required); `gregor random-uuid` makes one")
+	fl.StringVarP(&f.clusterID, "cluster-id", "t", "", "`id` of the cluster (required); gregor random-uuid makes one")
 	fl.BoolVarP(&f.ignoreFormatted, "ignore-formatted", "g", false, "skip directories that are formatted instead of failing")
 	fl.StringVarP(&f.release, "release-version", "r", "", "metadata.version to start with, such as 4.2 (default: the newest)")
 	fl.StringArrayVarP(&f.features, "feature", "f", nil, "`name=level` of a feature to start with; may be given several times")
@@ -46,7 +46,6 @@ func newFormatCommand() *cobra.Command {
 	fl.BoolVarP(&f.standalone, "standalone", "s", false, "start a quorum of this controller alone")
 	fl.BoolVarP(&f.noInitial, "no-initial-controllers", "N", false, "join a dynamic quorum later")
 	fl.StringVarP(&f.initial, "initial-controllers", "I", "", "the quorum's first `voters`: id@host:port:directory-id, comma separated")
-	cmd.MarkFlagsMutuallyExclusive("standalone", "no-initial-controllers", "initial-controllers")
 	return cmd
 }
 
@@ -56,6 +55,9 @@ func (f formatFlags) run(out io.Writer) error {
 	}
 	if f.clusterID == "" {
 		return usageError{errors.New("say which cluster with -t CLUSTER_ID; `gregor random-uuid` makes a new id")}
+	}
+	if f.standalone && f.noInitial || f.standalone && f.initial != "" || f.noInitial && f.initial != "" {
+		return usageError{errors.New("say one of --standalone, --initial-controllers and --no-initial-controllers")}
 	}
 	props, err := config.ReadFile(f.config)
 	if err != nil {
@@ -140,9 +142,10 @@ func orLocalhost(e configs.Endpoint) string {
 
 func newRandomUUIDCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "random-uuid",
-		Short: "Print a new id, for a cluster or a directory",
-		Args:  noArgs,
+		Use:     "random-uuid",
+		Short:   "Print a new id, for a cluster or a directory",
+		Example: "  gregor format -c server.properties -t $(gregor random-uuid) --standalone",
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			u, err := ids.RandomUUID(rand.Reader)
 			if err != nil {

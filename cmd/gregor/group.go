@@ -23,14 +23,14 @@ type clientOptions struct {
 
 func (o *clientOptions) register(cmd *cobra.Command) {
 	f := cmd.PersistentFlags()
-	f.StringSliceVarP(&o.brokers, "bootstrap-server", "b", []string{"localhost:9092"}, "brokers to ask, `host:port,…`")
-	f.StringVarP(&o.output, "output", "o", "text", "`text or json`")
+	f.StringSliceVarP(&o.brokers, "bootstrap-server", "b", []string{"localhost:9092"}, "brokers to `ask`: host:port, comma separated")
+	f.StringVarP(&o.output, "output", "o", "text", "text or json")
 }
 
 // client checks the flags and connects lazily.
 func (o *clientOptions) client() (*kgo.Client, error) {
-	if o.output != "text" && o.output != "json" {
-		return nil, usageError{fmt.Errorf("-o %s: choose text or json", o.output)}
+	if _, err := wantsJSON(o.output); err != nil {
+		return nil, err
 	}
 	cl, err := kgo.NewClient(kgo.SeedBrokers(o.brokers...), kgo.ClientID("gregor-cli"), kgo.RetryTimeout(askTimeout))
 	if err != nil {
@@ -41,15 +41,24 @@ func (o *clientOptions) client() (*kgo.Client, error) {
 
 func newGroupCommand() *cobra.Command {
 	var o clientOptions
-	cmd := &cobra.Command{Use: "group", Short: "Look at consumer groups: state, lag, and why they rebalanced"}
+	cmd := &cobra.Command{
+		Use: "group", Short: "Look at consumer groups: state, lag, and why they rebalanced", Args: noArgs,
+		Example: `  gregor group list -b broker:9092
+  gregor group describe payments -b broker:9092`,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SuggestionsMinimumDistance: 2,
+	}
 	o.register(cmd)
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "list", Short: "List the groups of a cluster", Args: noArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error { return listGroups(cmd, &o) },
+			Example: "  gregor group list -b broker:9092 -o json",
+			RunE:    func(cmd *cobra.Command, _ []string) error { return listGroups(cmd, &o) },
 		},
 		&cobra.Command{
 			Use: "describe GROUP...", Short: "State, members, lag and the last rebalances of groups",
+			Example: `  gregor group describe payments -b broker:9092
+  gregor group describe payments -b broker:9092 -o json | jq .lag`,
 			Args: func(_ *cobra.Command, args []string) error {
 				if len(args) == 0 {
 					return usageError{errors.New("name a group: gregor group describe GROUP ('gregor group list' names them)")}

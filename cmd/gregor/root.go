@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/spf13/cobra"
 )
 
@@ -14,11 +17,14 @@ func newRootCommand() *cobra.Command {
 Without a command it runs a development node: broker and controller in one,
 on localhost:9092, reachable from this machine only, with its data in
 ./gregor-data, formatted if it is new.`,
+		Example: `  gregor
+  gregor --data /tmp/try --listen localhost:19092 --override num.partitions=3`,
 		Args:          noArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return runDev(cmd.Context(), dev) },
 	}
+	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.Flags().StringVar(&dev.data, "data", "gregor-data", "folder for the development node's data")
 	root.Flags().StringVar(&dev.listen, "listen", "localhost:9092", "address the development node listens on")
@@ -29,9 +35,15 @@ on localhost:9092, reachable from this machine only, with its data in
 	return root
 }
 
+// noArgs takes flags and nothing else; of a command that has commands, what comes
+// first is the name of one.
 func noArgs(cmd *cobra.Command, args []string) error {
-	if err := cobra.NoArgs(cmd, args); err != nil {
-		return usageError{err}
+	err := cobra.NoArgs(cmd, args)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if near := cmd.SuggestionsFor(args[0]); cmd.HasSubCommands() && len(near) > 0 {
+		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+	}
+	return usageError{err}
 }

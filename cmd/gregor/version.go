@@ -18,13 +18,19 @@ func newVersionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Print the version of gregor and of the Kafka it follows",
 		Args:  noArgs,
+		Example: `  gregor version
+  gregor version -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output == "json" {
+			asJSON, err := wantsJSON(output)
+			if err != nil {
+				return err
+			}
+			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]string{
 					"version": version, "kafka": kafkaVersion, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
 				})
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "gregor %s (Kafka %s, %s, %s/%s)\n", version, kafkaVersion, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "gregor %s (Kafka %s, %s, %s/%s)\n", version, kafkaVersion, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}
