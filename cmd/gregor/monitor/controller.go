@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/gregorbroker/gregor/controller/active"
 )
 
@@ -97,5 +99,5 @@ func histogram(p *Page, domain, bean, name string, h *active.Histogram) {
 	for _, q := range quantiles {
 		p.Gauge(domain, bean, name, h.Quantile(q.q), Label{"quantile", q.label})
 	}
-	p.Gauge(domain, bean, name+"_count", float64(h.Count))
+	p.put(MetricName(domain, bean, name+"_count"), "Count of "+beanText(domain, bean, name), prometheus.GaugeValue, float64(h.Count), nil)
 }

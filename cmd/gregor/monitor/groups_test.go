@@ -58,6 +58,22 @@ func TestLagOfGroups(t *testing.T) {
 	}
 }
 
+// A group's name is whatever a client sent: it costs the page nothing but its own looks.
+func TestAGroupsNameThatIsNoText(t *testing.T) {
+	got := page(t, Lag(func(f func(groupcoord.GroupInfo)) {
+		for _, name := range []string{"\xff\xfe-g", "ü\ufffd\n\"", "\xff\xfd-g", "last"} {
+			f(groupcoord.GroupInfo{Group: name, Members: 1, Offsets: []groupcoord.GroupOffset{{Topic: "t", Offset: 1}}})
+		}
+	}, func([]ids.TopicPartition) map[ids.TopicPartition]ids.Offset {
+		return map[ids.TopicPartition]ids.Offset{{Topic: "t"}: 3}
+	}))
+	for _, want := range []string{`\\xff\\xfe-g`, `\\xff\\xfd-g`, "ü\ufffd\\n\\\"", "last"} {
+		if line := `kafka_consumergroup_lag{consumergroup="` + want + `",partition="0",topic="t"} 2`; !strings.Contains(got, line+"\n") {
+			t.Errorf("missing: %s", line)
+		}
+	}
+}
+
 func TestCoordinatorShowsKafkasBeans(t *testing.T) {
 	got := page(t, Groups(func() groupcoord.Stats {
 		return groupcoord.Stats{Active: 50, Classic: map[string]int{"Stable": 2, "Empty": 1}, Consumer: map[string]int{"Stable": 4}, Offsets: 9, OffsetCommits: 5}

@@ -1,7 +1,9 @@
 package monitor
 
 import (
+	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -50,9 +52,28 @@ func beanText(domain, bean, name string) string {
 func (p *Page) put(name, help string, kind prometheus.ValueType, value float64, labels []Label) {
 	values := make([]string, len(labels))
 	for i, l := range labels {
-		values[i] = l.Value
+		values[i] = printable(l.Value)
 	}
 	p.out <- prometheus.MustNewConstMetric(p.desc(name, help, labels), kind, value, values...)
+}
+
+// printable is a label's value as the page can have it, in UTF-8: clients name groups
+// as they like, and one name must not cost the page its other lines.
+func printable(v string) string {
+	if utf8.ValidString(v) {
+		return v
+	}
+	var b strings.Builder
+	for len(v) > 0 {
+		r, n := utf8.DecodeRuneInString(v)
+		if r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&b, `\x%02x`, v[0])
+		} else {
+			b.WriteString(v[:n])
+		}
+		v = v[n:]
+	}
+	return b.String()
 }
 
 // desc makes each metric's description once a scrape.
