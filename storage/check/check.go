@@ -63,6 +63,9 @@ type Totals struct {
 // ErrInUse: a server uses the directory, so that what is read would be half old, half new.
 var ErrInUse = errors.New("the folder is in use: stop the server that uses it, or check a copy")
 
+// ErrWhoseLock: it cannot be told whether a server uses the directory.
+var ErrWhoseLock = errors.New("a server may be using the folder: ask as the user that owns it, or check a copy")
+
 // maxFile bounds a file that is read whole: an index, a snapshot, a checkpoint.
 const maxFile = 1 << 30
 
@@ -73,7 +76,7 @@ type Options struct {
 }
 
 // Dirs verifies the data directories of one node and calls report for every
-// finding. Its error is one of getting at a directory: ErrInUse, or of I/O.
+// finding. Its error is one of getting at a directory: ErrInUse, ErrWhoseLock, or of I/O.
 func Dirs(fsys vfs.FS, dirs []string, o Options, report func(Finding)) (Totals, error) {
 	c := &checker{fs: fsys, o: o, report: report, metas: map[string]logdir.MetaProperties{},
 		seen: map[ids.TopicPartition]string{}, topics: map[string]topicAt{}, byID: map[ids.TopicID]topicAt{}}
@@ -114,8 +117,9 @@ func (c *checker) repairable(path string, pos int64, format string, args ...any)
 }
 
 // lock keeps servers away while the directory is read. A directory without a
-// lock file was never used, and none is made; one that cannot be written to
-// (a snapshot, a read-only mount) is nobody's.
+// lock file was never used, and none is made; one on a file system that cannot be
+// written to (a snapshot, a read-only mount) is nobody's. Where only this user may
+// not write, a server of another one may be at work.
 func (c *checker) lock(dir string) (io.Closer, error) {
 	name := dir + "/" + logdir.LockFile
 	if _, err := c.fs.Stat(name); err != nil {
@@ -125,8 +129,10 @@ func (c *checker) lock(dir string) (io.Closer, error) {
 	switch {
 	case errors.Is(err, vfs.ErrLocked):
 		return nil, fmt.Errorf("%s: %w", dir, ErrInUse)
-	case errors.Is(err, fs.ErrPermission) || err != nil && readOnly(err):
+	case err != nil && readOnly(err):
 		return io.NopCloser(nil), nil
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%w: %w", err, ErrWhoseLock)
 	}
 	return l, err
 }

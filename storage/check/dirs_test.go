@@ -4,8 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"io"
+	"io/fs"
 	"math/rand/v2"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -76,6 +79,32 @@ func TestInUse(t *testing.T) {
 	d.must(lock.Close())
 	if list := d.found("/d"); len(list) > 0 {
 		t.Fatal(list)
+	}
+}
+
+// unlockable is a disk whose locks cannot be had for another reason than that somebody has them.
+type unlockable struct {
+	vfs.FS
+	err error
+}
+
+func (u unlockable) Lock(name string) (io.Closer, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: u.err}
+}
+
+// TestLockThatCannotBeHad: what is on a read-only file system is nobody's, but what
+// is another user's may be in use: half-written batches are no damage.
+func TestLockThatCannotBeHad(t *testing.T) {
+	d := kafkas(t)
+	if lock, err := d.Lock("/d/" + logdir.LockFile); err != nil { // as a server leaves it
+		t.Fatal(err)
+	} else {
+		d.must(lock.Close())
+	}
+	for cause, want := range map[error]error{syscall.EROFS: nil, syscall.EACCES: ErrWhoseLock, syscall.EIO: syscall.EIO} {
+		if _, err := Dirs(unlockable{d, cause}, []string{"/d"}, Options{}, func(Finding) {}); !errors.Is(err, want) {
+			t.Errorf("%v: %v, want %v", cause, err, want)
+		}
 	}
 }
 
