@@ -2,7 +2,6 @@ package decide
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -154,7 +153,7 @@ func changeList(res image.Resource, op *kmsg.IncrementalAlterConfigsRequestResou
 		old = *def.Default
 	}
 	list := slices.DeleteFunc(strings.Split(old, ","), func(s string) bool { return s == "" })
-	for _, v := range strings.Split(*op.Value, ",") {
+	for _, v := range elements(*op.Value) {
 		i := slices.Index(list, v)
 		switch {
 		case op.Op == kmsg.IncrementalAlterConfigOpAppend && i < 0:
@@ -164,6 +163,18 @@ func changeList(res image.Resource, op *kmsg.IncrementalAlterConfigsRequestResou
 		}
 	}
 	return strings.Join(list, ","), nil
+}
+
+// elements takes apart what is added to or taken from a list. Commas at the end
+// count for nothing, but an empty text is an element, as in Kafka.
+func elements(s string) []string {
+	if s == "" {
+		return []string{""}
+	}
+	if s = strings.TrimRight(s, ","); s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
 }
 
 func definition(resource int8, name string) *configs.Def {
@@ -195,10 +206,7 @@ func (e *Env) replacement(res image.Resource, all []kmsg.AlterConfigsRequestReso
 // alter appends the records of one resource if its configuration would be good.
 func (e *Env) alter(d *Decision, res image.Resource, changes, gone []setting) *Error {
 	current := e.Image.Configs.Of(res)
-	all := maps.Clone(current)
-	if all == nil {
-		all = map[string]string{}
-	}
+	all := supported(res, current)
 	for _, s := range slices.Concat(changes, gone) {
 		if err := e.checkSetting(res, s, current); err != nil {
 			return err
@@ -219,6 +227,18 @@ func (e *Env) alter(d *Decision, res image.Resource, changes, gone []setting) *E
 		d.add(&records.ConfigRecord{ResourceType: res.Type, ResourceName: res.Name, Name: s.name, Value: s.value}, 0)
 	}
 	return nil
+}
+
+// supported copies the configuration of a resource without the keys that there are
+// no more: an old log may hold some, which must not keep the others from being altered.
+func supported(res image.Resource, current map[string]string) map[string]string {
+	out := make(map[string]string, len(current))
+	for name, value := range current {
+		if res.Type == image.BrokerResource || definition(res.Type, name) != nil {
+			out[name] = value
+		}
+	}
+	return out
 }
 
 // checkSetting refuses single changes that would break what the cluster relies on.
@@ -251,7 +271,10 @@ func (e *Env) checkCordoned(s setting, current map[string]string) *Error {
 	if e.Forwarded || s.value == nil || strings.TrimSpace(*s.value) == "" {
 		return nil
 	}
-	have := commaList(current[s.name])
+	var have []string
+	if dirs, set := current[s.name]; set {
+		have = commaList(dirs)
+	}
 	for _, dir := range commaList(*s.value) {
 		if !slices.Contains(have, dir) {
 			return fail(kerr.InvalidConfig, "When updating cordoned.log.dirs via controllers,  the new value must be a subset of the current configuration value.")

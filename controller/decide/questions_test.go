@@ -224,6 +224,10 @@ func alterations() []alteration {
 		{"topic append", 2, "exists", app, "cleanup.policy", ptr("compact")},
 		{"topic append no list", 2, "exists", app, "retention.ms", ptr("1")},
 		{"topic append bad", 2, "exists", app, "cleanup.policy", ptr("nope")},
+		{"topic append and a comma", 2, "exists", app, "cleanup.policy", ptr("compact,")},
+		{"topic append a comma", 2, "exists", app, "cleanup.policy", ptr(",")},
+		{"topic append nothing", 2, "exists", app, "cleanup.policy", ptr("")},
+		{"topic append a gap", 2, "exists", app, "cleanup.policy", ptr("compact,,delete")},
 		{"topic append unknown key", 2, "exists", app, "nope", ptr("1")},
 		{"topic subtract", 2, "exists", sub, "cleanup.policy", ptr("delete")},
 		{"topic subtract no list", 2, "exists", sub, "retention.ms", ptr("1")},
@@ -237,6 +241,7 @@ func alterations() []alteration {
 		{"brokers min isr", 4, "", set, "min.insync.replicas", ptr("2")},
 		{"brokers delete min isr", 4, "", del, "min.insync.replicas", nil},
 		{"broker cordoned", 4, "1", set, "cordoned.log.dirs", ptr("/x")},
+		{"broker cordoned a comma", 4, "1", set, "cordoned.log.dirs", ptr(",")},
 		{"group", 32, "g", set, "consumer.session.timeout.ms", ptr("50000")},
 		{"group default", 32, "", set, "consumer.session.timeout.ms", ptr("50000")},
 		{"group unknown key", 32, "g", set, "nope", ptr("1")},
@@ -385,5 +390,8 @@ func brokerQuestions() []question {
 	out = append(out, question{"producer ids: nobody", nobody})
 	other := kmsg.NewPtrAllocateProducerIDsRequest()
 	other.BrokerID, other.BrokerEpoch = 1, -5
-	return append(out, question{"producer ids: other epoch", other})
+	out = append(out, question{"producer ids: other epoch", other})
+	// The last one: Kafka's active controller resigns over it.
+	register("listener of no protocol", func(r *kmsg.BrokerRegistrationRequest) { r.Listeners[0].SecurityProtocol = 4 })
+	return out
 }

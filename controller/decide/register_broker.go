@@ -69,7 +69,21 @@ func (e *Env) checkRegistration(req *kmsg.BrokerRegistrationRequest, existing *i
 			return err
 		}
 	}
+	for _, l := range req.Listeners {
+		if err := checkProtocol(l.Name, l.SecurityProtocol); err != nil {
+			return err
+		}
+	}
 	return e.checkSupport(req)
+}
+
+// checkProtocol refuses a listener that no node could read of: Apache Kafka's would
+// stop at the record.
+func checkProtocol(listener string, protocol int16) *Error {
+	if protocol < image.Plaintext || protocol > image.SASLSSL {
+		return fail(kerr.UnknownServerError, "Unknown security protocol %d in listener %s", protocol, listener)
+	}
+	return nil
 }
 
 // stillThere tells whether a registered broker must be taken for alive. The

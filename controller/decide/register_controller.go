@@ -14,6 +14,9 @@ func RegisterController(e *Env, req *kmsg.ControllerRegistrationRequest) (Decisi
 	}
 	rec := &records.RegisterControllerRecord{ControllerID: ids.NodeID(req.ControllerID), IncarnationID: req.IncarnationID}
 	for _, l := range req.Listeners {
+		if err := checkProtocol(l.Name, l.SecurityProtocol); err != nil {
+			return Decision{}, err
+		}
 		rec.EndPoints = append(rec.EndPoints, records.ControllerEndpoint{Name: l.Name, Host: l.Host, Port: l.Port, SecurityProtocol: l.SecurityProtocol})
 	}
 	for _, f := range req.Features {
