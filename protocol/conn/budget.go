@@ -22,8 +22,9 @@ func newBudget(limit int64) *budget {
 }
 
 // acquire claims n bytes, or the whole budget if it is smaller than n, and
-// returns what release must be given.
-func (b *budget) acquire(ctx context.Context, n int64) (int64, error) {
+// returns what release must be given: nothing when ctx ended first. Before it
+// waits it calls waits.
+func (b *budget) acquire(ctx context.Context, n int64, waits func()) (int64, error) {
 	if b == nil {
 		return 0, nil
 	}
@@ -31,7 +32,11 @@ func (b *budget) acquire(ctx context.Context, n int64) (int64, error) {
 	if b.sem.TryAcquire(n) {
 		return n, nil
 	}
-	return n, b.sem.Acquire(ctx, n)
+	waits()
+	if err := b.sem.Acquire(ctx, n); err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
 func (b *budget) release(n int64) {

@@ -48,8 +48,8 @@ type Call struct {
 
 	req     kmsg.Request
 	class   apikey.Class
-	frame   *block // what Body lies in; nil if that is garbage-collected memory
-	claimed int64  // bytes of the budget held until the call is finished
+	frame   *block       // what Body lies in; nil if that is garbage-collected memory
+	claimed atomic.Int64 // bytes of the budget that are held, see letGo and Conn.handled
 	// finished is set by the one finisher before it touches the reply.
 	finished atomic.Bool
 
@@ -153,8 +153,8 @@ func (c *Call) claim() {
 // letGo gives back what only the request needed.
 func (c *Call) letGo(b *budget) {
 	c.frame.free()
-	b.release(c.claimed)
-	c.frame, c.claimed = nil, 0
+	b.release(c.claimed.Swap(0))
+	c.frame = nil
 }
 
 // discard gives back what the reply holds, sent or not.

@@ -81,7 +81,7 @@ func (c *Conn) maxFrame() int32 {
 func (c *Conn) serve() {
 	defer c.srv.forget(c)
 	err := c.readCalls()
-	if err == io.EOF { // at the end of a frame
+	if err == io.EOF || err == io.ErrUnexpectedEOF { // also in the middle of a frame
 		c.finishPeer()
 	}
 	c.drain()
@@ -92,13 +92,35 @@ func (c *Conn) readCalls() error {
 	for {
 		call, err := c.nextCall()
 		if err != nil {
-			return err
+			return c.refuse(err)
 		}
 		if !c.admit(call) {
 			call.letGo(c.srv.budget)
 			return errCondemned
 		}
 		c.handle(call)
+		c.handled(call)
+	}
+}
+
+// refuse ends the reading. A frame that cannot be a request closes the connection
+// in its turn: what was asked before it is answered first, as in Kafka.
+func (c *Conn) refuse(err error) error {
+	if !refused(err) {
+		return err
+	}
+	if call := (&Call{Listener: c.ln.name, Conn: c}); c.admit(call) {
+		call.Close(err)
+	}
+	return errCondemned
+}
+
+// handled gives back the budget of a call that waits for something, as Kafka
+// does: that may be a request which the budget keeps from being read. A Produce
+// keeps it for as long as its pooled memory.
+func (c *Conn) handled(call *Call) {
+	if call.Header.Key != apikey.Produce {
+		c.srv.budget.release(call.claimed.Swap(0))
 	}
 }
 

@@ -25,6 +25,7 @@ func (c *Conn) handle(call *Call) {
 		c.srv.log.Error("handler panicked; closing its connection", zap.Stringer("key", call.Header.Key),
 			zap.Int16("version", call.Header.Version), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
 		c.end(fmt.Errorf("panic in handler of %v: %v", call.Header.Key, p))
+		c.srv.budget.release(call.claimed.Swap(0)) // nobody may be left to finish it
 	}()
 	if call.Header.IsUnknownApiVersions() { // a client newer than we are asks what we speak
 		call.Header.Version = 0

@@ -59,6 +59,70 @@ func TestHostileFrames(t *testing.T) {
 	}
 }
 
+// What cannot be a request, and what ends within one, does not swallow the
+// replies to what came before.
+func TestBadFramesComeAfterTheirPredecessors(t *testing.T) {
+	good := request(apikey.Metadata, 1, 1)
+	for name, bad := range map[string]string{
+		"size 0":          "\x00\x00\x00\x00",
+		"size -1":         "\xff\xff\xff\xff",
+		"unknown key":     "\x00\x00\x00\x0a\x7f\xff\x00\x00\x00\x00\x00\x02\xff\xff",
+		"unknown version": "\x00\x00\x00\x0a\x00\x03\x00\x63\x00\x00\x00\x02\xff\xff",
+		"half a size":     "\x00\x00",
+		"half a header":   "\x00\x00\x00\x0a\x00\x03\x00\x01",
+		"half a body":     "\x00\x00\x10\x00\x00\x03\x00\x01\x00\x00\x00\x02\xff\xff",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, dial := serve(t, HandlerFunc(answer), Limits{}, Options{})
+			c := dial()
+			c.Write(append(good, bad...))
+			c.(*net.TCPConn).CloseWrite()
+			if got, _ := readReply(t, c); got != 1 {
+				t.Fatalf("reply %d", got)
+			}
+			mustBeClosed(t, c)
+		})
+	}
+}
+
+// A bad frame waits for the replies that are not made yet, and like any request
+// has a held call answered.
+func TestABadFrameWaitsForItsTurn(t *testing.T) {
+	calls, events := make(chan *Call, 2), make(chan Event, 1)
+	_, dial := serve(t, HandlerFunc(func(c *Call) {
+		if c.Header.Key == apikey.Fetch {
+			c.Notify(func(e Event) { events <- e })
+		}
+		calls <- c
+	}), Limits{}, Options{})
+	c := dial()
+	c.Write(append(append(produce(1, 10), request(apikey.Fetch, 4, 2)...), 0xff, 0xff, 0xff, 0xff))
+	first, held := <-calls, <-calls
+	if e := <-events; e != NextRequest {
+		t.Fatalf("event %v", e)
+	}
+	answer(held)
+	answer(first)
+	readReply(t, c)
+	readReply(t, c)
+	mustBeClosed(t, c)
+}
+
+// Who closes his half in the middle of a request is answered what he asked before.
+func TestHalfARequestAndTheEnd(t *testing.T) {
+	calls := make(chan *Call, 1)
+	_, dial := serve(t, HandlerFunc(func(c *Call) { calls <- c }), Limits{}, Options{})
+	c := dial()
+	c.Write(append(produce(1, 10), 0, 0))
+	c.(*net.TCPConn).CloseWrite()
+	call, told := <-calls, make(chan Event, 1)
+	call.Notify(func(e Event) { told <- e }) // comes when the reader has seen the end
+	<-told
+	answer(call)
+	readReply(t, c)
+	mustBeClosed(t, c)
+}
+
 // A length costs nothing until its bytes arrive.
 func TestClaimedLengthsCostNothing(t *testing.T) {
 	_, dial := serve(t, echo, Limits{}, Options{})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gregorbroker/gregor/protocol/apikey"
+	"github.com/gregorbroker/gregor/protocol/frame"
 )
 
 // Sizes of reading. An idle connection holds peekSmall bytes; one that sends
@@ -102,7 +103,7 @@ func (c *Conn) readFrame(call *Call, size int) (raw []byte, err error) {
 		in.r += size
 		return raw, nil
 	}
-	if call.claimed, err = c.srv.budget.acquire(c.srv.ctx, int64(size)); err != nil {
+	if err := c.claim(call, size); err != nil {
 		return nil, err
 	}
 	c.act.bodyBegins(c.ln.limits, size)
@@ -119,6 +120,14 @@ func (c *Conn) readFrame(call *Call, size int) (raw []byte, err error) {
 		}
 		raw = call.growMemory(raw, min(size, max(nextGrant, 2*n)), pooled)
 	}
+}
+
+// claim takes a frame's bytes from the budget. Others may hold that for as long
+// as their bodies take to arrive, so the reader pays its debts before it waits.
+func (c *Conn) claim(call *Call, size int) error {
+	n, err := c.srv.budget.acquire(c.srv.ctx, int64(size), c.yield)
+	call.claimed.Store(n)
+	return err
 }
 
 // memory returns n bytes for the frame.
@@ -206,6 +215,16 @@ func midFrame(err error, have int) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// refused tells whether err is about a frame that cannot be a request.
+func refused(err error) bool {
+	for _, e := range []error{ErrFrameSize, frame.ErrMalformed, frame.ErrUnsupportedKey, frame.ErrUnsupportedVersion} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // peerIsGone tells whether err only says that the peer closed the connection.
