@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/gregorbroker/gregor/protocol/frame"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -31,9 +32,9 @@ type Client struct {
 	clientID string
 	done     chan struct{}
 
-	// writeMu makes "append to pending" and "write to the socket" one step, so
-	// that pending is in the order of the wire. Held while writing.
-	writeMu sync.Mutex
+	// writing has room for one: whoever puts something in makes "append to pending"
+	// and "write to the socket" one step, so that pending is in the order of the wire.
+	writing chan struct{}
 	out     []byte
 
 	mu      sync.Mutex // guards what follows; never held while blocking
@@ -56,16 +57,17 @@ func Dial(ctx context.Context, dial DialFunc, clientID string) (*Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{nc: nc, clientID: clientID, done: make(chan struct{})}
+	c := &Client{nc: nc, clientID: clientID, done: make(chan struct{}), writing: make(chan struct{}, 1)}
 	go c.read()
 	return c, nil
 }
 
 // Do sends req, whose version the caller has set, and waits for its response.
-// When ctx ends first the response is dropped when it comes.
+// When ctx ends first the response is dropped when it comes; if the peer has not
+// even taken the request by then, that is the connection's end.
 func (c *Client) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
 	x := &exchange{done: make(chan struct{})}
-	if err := c.send(x, req); err != nil {
+	if err := c.send(ctx, x, req); err != nil {
 		return nil, err
 	}
 	select {
@@ -79,9 +81,13 @@ func (c *Client) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error
 	return frame.DecodeResponse(req, x.frame)
 }
 
-func (c *Client) send(x *exchange, req kmsg.Request) error {
-	c.writeMu.Lock()
-	defer c.writeMu.Unlock()
+func (c *Client) send(ctx context.Context, x *exchange, req kmsg.Request) error {
+	select {
+	case c.writing <- struct{}{}:
+		defer func() { <-c.writing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	c.mu.Lock()
 	if err := c.err; err != nil {
 		c.mu.Unlock()
@@ -92,7 +98,7 @@ func (c *Client) send(x *exchange, req kmsg.Request) error {
 	c.pending = append(c.pending, x)
 	c.mu.Unlock()
 	c.out = frame.AppendRequest(c.out[:0], req, x.correlation, c.clientID)
-	if _, err := c.nc.Write(c.out); err != nil {
+	if err := c.write(ctx); err != nil {
 		c.end(fmt.Errorf("write %s request: %w", kmsg.NameForKey(req.Key()), err))
 		return err
 	}
@@ -100,6 +106,25 @@ func (c *Client) send(x *exchange, req kmsg.Request) error {
 		c.out = nil
 	}
 	return nil
+}
+
+// write sends out. A peer that does not read holds its caller for no longer than
+// ctx lasts.
+func (c *Client) write(ctx context.Context) error {
+	broken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		c.nc.SetWriteDeadline(time.Unix(1, 0))
+		close(broken)
+	})
+	_, err := c.nc.Write(c.out)
+	if !stop() {
+		<-broken
+		c.nc.SetWriteDeadline(time.Time{})
+		if err != nil {
+			return ctx.Err()
+		}
+	}
+	return err
 }
 
 func (c *Client) read() {

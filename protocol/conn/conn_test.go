@@ -518,6 +518,48 @@ func TestClient(t *testing.T) {
 	}
 }
 
+// A peer that takes the connection and reads nothing (it was paused) holds nobody
+// for longer than they want to wait.
+func TestClientOfAPeerThatReadsNothing(t *testing.T) {
+	l, dial := Pipe()
+	defer l.Close()
+	go l.Accept()
+	c, err := Dial(context.Background(), dial, "me")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, lose := context.WithCancel(context.Background())
+	defer lose()
+	ask := func(ctx context.Context, size int) chan error {
+		failed := make(chan error, 1)
+		go func() {
+			_, err := c.Do(ctx, &kmsg.EnvelopeRequest{RequestData: make([]byte, size)})
+			failed <- err
+		}()
+		return failed
+	}
+	must := func(failed chan error, want error) {
+		t.Helper()
+		select {
+		case err := <-failed:
+			if !errors.Is(err, want) {
+				t.Fatalf("%v, want %v", err, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("still held")
+		}
+	}
+	large := ask(ctx, 4*pipeBuffer)
+	waitUntil(t, func() bool { return len(c.writing) == 1 })
+	soon, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	must(ask(soon, 1), context.DeadlineExceeded) // behind the large one
+	lose()
+	must(large, context.Canceled)
+	<-c.Done()
+}
+
 func TestClientRefusesNonsense(t *testing.T) {
 	for _, raw := range []string{"\xff\xff\xff\xff", "\x00\x00\x00\x02", "\x7f\xff\xff\xff", "\x00\x00\x00\x04\x00\x00\x00\x63"} {
 		l, dial := Pipe()
