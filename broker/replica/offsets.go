@@ -102,7 +102,7 @@ func (p *Partition) DeleteRecords(before ids.Offset) (ids.Offset, error) {
 		return ids.NoOffset, fmt.Errorf("%w: delete before %d, high watermark %d", partlog.ErrOffsetOutOfRange, before, p.core.highWatermark)
 	}
 	if _, err := log.AdvanceStartOffset(before); err != nil {
-		return ids.NoOffset, p.failed(err)
+		return ids.NoOffset, p.failedLocked(err)
 	}
 	p.publishLocked(log, true)
 	return log.StartOffset(), nil

@@ -68,6 +68,20 @@ func (r *ReadResult) limit(i Isolation, log *partlog.Log) ids.Offset {
 	return r.HighWatermark
 }
 
+// InOlderSegment tells whether a reader that stands at from cannot reach limit
+// with one read, because another segment begins in between.
+func (p *Partition) InOlderSegment(from, limit ids.Offset) bool {
+	if from >= limit {
+		return false
+	}
+	log := p.log.Load()
+	if log == nil {
+		return false
+	}
+	base := log.ActiveBase()
+	return from < base && base < limit
+}
+
 // divergence finds where the reader's log leaves ours: it names the epoch of
 // its last record, and our end of that epoch must not lie before its position
 // (KIP-595).
@@ -109,15 +123,22 @@ func (p *Partition) EndOfEpoch(epoch, current ids.LeaderEpoch) (ids.OffsetAndEpo
 // failed turns the end of a log under the reader's feet into what the reader
 // should do about it, and a failing disk into the end of its directory.
 func (p *Partition) failed(err error) error {
+	if logdir.DiskError(err) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+	}
+	return p.failedLocked(err)
+}
+
+// failedLocked is failed for those who hold p.mu, which only the failure of a
+// disk needs.
+func (p *Partition) failedLocked(err error) error {
 	p.m.shortage(err)
 	switch {
 	case errors.Is(err, partlog.ErrClosed):
 		return fmt.Errorf("%w: %w", ErrNotLeader, err)
 	case logdir.DiskError(err):
-		p.mu.Lock()
-		dir := p.dir
-		p.mu.Unlock()
-		if d, ok := p.m.opts.Logs.DirByID(dir); ok {
+		if d, ok := p.m.opts.Logs.DirByID(p.dir); ok {
 			p.m.opts.Logs.FailDir(d, err)
 		}
 		return fmt.Errorf("%w: %w", ErrOffline, err)
