@@ -79,9 +79,14 @@ type read struct {
 	part *replica.Partition
 	res  replica.ReadResult
 	code int16
+	// known: metadata has had the partition since the request came. That it has
+	// it no more is news then.
+	known bool
 	// unknown: metadata does not have the partition. Kafka does not answer at
 	// once for such, and sends an empty list of aborted transactions.
 	unknown bool
+	// current is what the client takes for the leader epoch.
+	current ids.LeaderEpoch
 }
 
 func (h *fetch) handle(c *conn.Call, req *kmsg.FetchRequest) {
@@ -148,12 +153,29 @@ func optionalEpoch(e int32) ids.LeaderEpoch { return max(ids.LeaderEpoch(e), ids
 // look reads every partition and replies, or parks the request.
 func (f *fetching) look() {
 	bytes, now := f.readAll()
-	if now || bytes >= f.min || f.last.Load() {
+	if now || bytes >= f.min || f.last.Load() || f.behind() {
 		f.reply()
 		return
 	}
 	f.releaseAll()
 	f.park(f.min - bytes)
+}
+
+// behind tells whether a reader has come to the end of a segment that is not the
+// last. No append adds to what is left there, so waiting for more is in vain.
+func (f *fetching) behind() bool {
+	committed := f.isolation() == replica.Committed
+	for i := range f.reads {
+		r := &f.reads[i]
+		limit := r.res.HighWatermark
+		if committed {
+			limit = r.res.LastStable
+		}
+		if r.part != nil && r.part.InOlderSegment(f.session.Partitions[i].Offset, limit) {
+			return true
+		}
+	}
+	return false
 }
 
 // readAll reads the partitions in order until the bytes are used up. now: the
@@ -181,7 +203,7 @@ var nothingRead = replica.ReadResult{
 
 // readOne reads up to left bytes of one partition; first: nothing was read yet.
 func (f *fetching) readOne(r *read, p *fetchsession.Partition, left int, first bool) {
-	r.part, r.code, r.unknown = nil, 0, false
+	r.part, r.code, r.current = nil, 0, p.CurrentEpoch
 	err := f.find(r, p)
 	if err == nil && min(int(p.MaxBytes), left) < 0 {
 		err = kerr.UnknownServerError // as Kafka, which cannot read a negative length
@@ -192,9 +214,11 @@ func (f *fetching) readOne(r *read, p *fetchsession.Partition, left int, first b
 			CurrentEpoch: p.CurrentEpoch, LastFetchedEpoch: p.LastFetchedEpoch,
 		})
 	}
+	missing := errors.Is(err, replica.ErrUnknownPartition) || errors.Is(err, replica.ErrUnknownTopicID)
+	r.known = r.known || !missing
+	r.unknown = !r.known
 	if err != nil {
 		r.code, r.res = Code(err), nothingRead
-		r.unknown = errors.Is(err, replica.ErrUnknownPartition) || errors.Is(err, replica.ErrUnknownTopicID)
 		if r.code == kerr.KafkaStorageError.Code && f.version <= 5 {
 			r.code = kerr.NotLeaderForPartition.Code // those clients do not know the code and would not retry
 		}
@@ -263,9 +287,10 @@ func (f *fetching) park(need int) {
 	w.Start(time.Until(f.deadline))
 }
 
-// moved tells whether the partition has news since it was read.
+// moved tells whether the partition has news since it was read: records, or that
+// it is not led here any more.
 func (r *read) moved() bool {
-	return r.part.HighWatermark() != r.res.HighWatermark || r.part.LastStable() != r.res.LastStable
+	return r.part.HighWatermark() != r.res.HighWatermark || r.part.LastStable() != r.res.LastStable || r.part.CheckLeader(r.current) != nil
 }
 
 // wake may run on the goroutine of a producer that was just answered: look
@@ -277,15 +302,15 @@ func (f *fetching) wake(why wait.Reason) {
 	f.look()
 }
 
-// poke answers early because of what happened on the connection.
+// poke answers early because of what happened on the connection. It comes once:
+// whoever is looking just now must not wait again either.
 func (f *fetching) poke(ev conn.Event) {
-	w := f.waiter.Load()
-	if ev == conn.Closed {
-		if w.Cancel() {
-			f.c.NoReply()
-		}
-		return
-	}
 	f.last.Store(true)
-	w.Fire(wait.Enough)
+	w := f.waiter.Load()
+	switch {
+	case ev != conn.Closed:
+		w.Fire(wait.Enough)
+	case w.Cancel():
+		f.c.NoReply()
+	}
 }
