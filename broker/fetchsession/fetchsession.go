@@ -17,6 +17,8 @@
 //   - The cache holds at most its slots. A new session takes the slot of one
 //     unused for staleAfter, or of one smaller than it that is older than that
 //     (followers' sessions only yield to followers).
+//   - All sessions together name at most maxPartitions. Who wants more than is
+//     left fetches without a session: nobody can fill the memory with names.
 package fetchsession
 
 import (
@@ -45,6 +47,10 @@ const (
 // staleAfter is how long a session must be unused before any other may take its
 // slot, in ms.
 const staleAfter = 120_000
+
+// maxPartitions is enough for a thousand clients of a thousand partitions, and
+// some 200 MiB.
+const maxPartitions = 1 << 20
 
 // Key names a partition in a session: by id, or by name when the id is zero.
 type Key struct {
@@ -93,13 +99,15 @@ type Cache struct {
 
 	mu       sync.Mutex // guards everything, sessions included: their work is short
 	sessions map[int32]*session
-	evicted  int64
+	// partitions is how many the sessions name together, at most room.
+	partitions, room int
+	evicted          int64
 }
 
 // New makes a cache of max.incremental.fetch.session.cache.slots slots; clock
 // is ms since 1970.
 func New(slots int, clock func() int64) *Cache {
-	return &Cache{slots: slots, clock: clock, sessions: map[int32]*session{}}
+	return &Cache{slots: slots, clock: clock, sessions: map[int32]*session{}, room: maxPartitions}
 }
 
 // Request is what a fetch request says about sessions.
@@ -152,10 +160,16 @@ func (c *Cache) Open(r *Request) (*Fetch, error) {
 	case s.usesIDs != r.UsesIDs:
 		return nil, ErrTopicID
 	}
+	was := len(s.order)
 	s.update(r)
-	if len(s.order) == 0 {
-		delete(c.sessions, s.id)
+	c.partitions += len(s.order) - was
+	switch {
+	case len(s.order) == 0:
+		c.remove(s)
 		return &Fetch{cache: c, req: r, Partitions: dedupe(r.Partitions)}, nil
+	case c.partitions > c.room:
+		c.remove(s)
+		return nil, ErrNotFound // the client names all again, and gets no session
 	}
 	s.lastUsed = c.clock()
 	s.epoch = nextEpoch(s.epoch)
@@ -170,7 +184,9 @@ func (c *Cache) Open(r *Request) (*Fetch, error) {
 func (c *Cache) openFull(r *Request) *Fetch {
 	if r.ID != 0 {
 		c.mu.Lock()
-		delete(c.sessions, r.ID)
+		if s := c.sessions[r.ID]; s != nil {
+			c.remove(s)
+		}
 		c.mu.Unlock()
 	}
 	return &Fetch{cache: c, req: r, full: r.Epoch == initialEpoch, Partitions: dedupe(r.Partitions)}
@@ -297,7 +313,7 @@ func (s *session) rotate(f *Fetch, results []Result, include []bool) {
 
 // create opens a session for a full fetch, or returns 0 when no slot is free.
 func (c *Cache) create(f *Fetch, results []Result) int32 {
-	if len(c.sessions) >= c.slots && !c.evict(f.req.Privileged, len(f.Partitions)) {
+	if !c.makeRoom(f.req.Privileged, len(f.Partitions)) {
 		return 0
 	}
 	now := c.clock()
@@ -312,7 +328,13 @@ func (c *Cache) create(f *Fetch, results []Result) int32 {
 		s.order = append(s.order, &p)
 	}
 	c.sessions[s.id] = s
+	c.partitions += len(s.order)
 	return s.id
+}
+
+func (c *Cache) remove(s *session) {
+	delete(c.sessions, s.id)
+	c.partitions -= len(s.order)
 }
 
 // newID draws a positive id: a client must not guess another's.
@@ -324,32 +346,60 @@ func (c *Cache) newID() int32 {
 	}
 }
 
-// evict frees a slot for a session of size partitions if one may be taken. It
-// looks at every session, which happens only when a full cache meets a client
-// that opens a new one.
-func (c *Cache) evict(privileged bool, size int) bool {
-	now := c.clock()
-	var stale, least *session
+// makeRoom frees what a session of size partitions needs, if it may be taken.
+func (c *Cache) makeRoom(privileged bool, size int) bool {
+	for size > c.room-c.partitions {
+		s := c.stale()
+		if s == nil {
+			return false
+		}
+		c.evict(s)
+	}
+	if len(c.sessions) < c.slots {
+		return true
+	}
+	victim := c.stale()
+	if victim == nil {
+		victim = c.least(privileged)
+		if victim == nil || !victim.lessThan(privileged, size, 0) {
+			return false
+		}
+	}
+	c.evict(victim)
+	return true
+}
+
+func (c *Cache) evict(s *session) {
+	c.remove(s)
+	c.evicted++
+}
+
+// stale is the session that was unused for longest, if that is long enough. It
+// looks at all of them, as least does: that happens only when a full cache meets
+// a client that opens a new one.
+func (c *Cache) stale() *session {
+	var stale *session
 	for _, s := range c.sessions {
 		if stale == nil || s.lastUsed < stale.lastUsed || s.lastUsed == stale.lastUsed && s.id < stale.id {
 			stale = s
 		}
-		if !s.yieldsTo(privileged, now) {
-			continue
-		}
-		if least == nil || s.lessThan(least.privileged, len(least.order), least.id) {
+	}
+	if stale == nil || c.clock()-stale.lastUsed <= staleAfter {
+		return nil
+	}
+	return stale
+}
+
+// least is the least worth of the sessions that yield to a new one.
+func (c *Cache) least(privileged bool) *session {
+	now := c.clock()
+	var least *session
+	for _, s := range c.sessions {
+		if s.yieldsTo(privileged, now) && (least == nil || s.lessThan(least.privileged, len(least.order), least.id)) {
 			least = s
 		}
 	}
-	victim := least
-	if stale != nil && now-stale.lastUsed > staleAfter {
-		victim = stale
-	} else if least == nil || !least.lessThan(privileged, size, 0) {
-		return false
-	}
-	delete(c.sessions, victim.id)
-	c.evicted++
-	return true
+	return least
 }
 
 // yieldsTo: consumers' sessions yield to followers at once, and any session to
@@ -377,8 +427,5 @@ func (s *session) lessThan(privileged bool, size int, id int32) bool {
 func (c *Cache) Len() (sessions, partitions int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range c.sessions {
-		partitions += len(s.order)
-	}
-	return len(c.sessions), partitions
+	return len(c.sessions), c.partitions
 }

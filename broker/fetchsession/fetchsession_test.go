@@ -187,6 +187,44 @@ func TestEviction(t *testing.T) {
 	}
 }
 
+// What all sessions name together is bounded; whoever wants more has no session,
+// and whoever closes one, or forgets, makes room.
+func TestRoom(t *testing.T) {
+	a, now := newClient(t, 10)
+	a.c.room = 5
+	b := &client{t: t, c: a.c}
+	a.fetch(Request{Partitions: parts(0, 1, 2)}, nothing)
+	if got := b.fetch(Request{Partitions: parts(0, 1, 2)}, nothing); len(got) != 3 || b.id != 0 {
+		t.Fatalf("sent %v in session %d", got, b.id)
+	}
+	b.epoch = 0
+	if b.fetch(Request{Partitions: parts(0, 1)}, nothing); b.id == 0 {
+		t.Fatal("no session though there is room")
+	}
+	if _, err := a.c.Open(&Request{ID: a.id, Epoch: a.epoch, Partitions: parts(3)}); !errors.Is(err, ErrNotFound) {
+		t.Fatalf("a session that grows beyond the room: %v", err)
+	}
+	a.id, a.epoch = 0, 0
+	a.fetch(Request{Partitions: parts(0, 1, 2)}, nothing)
+	a.fetch(Request{Partitions: parts(3), Forgotten: []Key{{Name: "t", Partition: 1}}}, nothing) // one for one
+	b.epoch = finalEpoch
+	b.fetch(Request{}, nothing)
+	if sessions, partitions := a.c.Len(); sessions != 1 || partitions != 3 || a.id == 0 {
+		t.Fatalf("%d sessions of %d partitions", sessions, partitions)
+	}
+	a.fetch(Request{Forgotten: []Key{{Name: "t"}, {Name: "t", Partition: 2}, {Name: "t", Partition: 3}}}, nothing)
+	if _, partitions := a.c.Len(); partitions != 0 {
+		t.Fatalf("%d partitions left", partitions)
+	}
+	a.id, a.epoch, b.id, b.epoch = 0, 0, 0, 0
+	a.fetch(Request{Partitions: parts(0, 1, 2)}, nothing)
+	*now += staleAfter + 1
+	b.fetch(Request{Partitions: parts(0, 1, 2)}, nothing)
+	if sessions, partitions := a.c.Len(); b.id == 0 || sessions != 1 || partitions != 3 {
+		t.Fatalf("a session that nobody uses any more keeps another from its room: %d sessions of %d partitions", sessions, partitions)
+	}
+}
+
 func TestDuplicatesAndWrap(t *testing.T) {
 	in := parts(1, 2, 1)
 	in[2].Offset = 9
