@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
@@ -110,6 +111,7 @@ func TestFollowsTheLeader(t *testing.T) {
 			done <- err
 		}()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if client.Leader() != leader(1, 5) || asked < 5 || asked > 25 || c.dials != 1 {
 			t.Errorf("leader %v, asked %d times in a second over %d connections", client.Leader(), asked, c.dials)
 		}
@@ -441,6 +443,14 @@ func TestTopicCreatorBlamesTheReplicationFactorOnce(t *testing.T) {
 		synctest.Wait()
 		if all := logs.TakeAll(); len(all) != 1 || all[0].Level != zap.InfoLevel {
 			t.Errorf("logged %v", all)
+		}
+		code = kerr.InvalidReplicationFactor.Code
+		for i := range 3 * maxBlamed {
+			creator.Create([]string{fmt.Sprint("no-such-topic-", i)}, nil)
+			synctest.Wait()
+		}
+		if n := len(creator.blamed); n > maxBlamed {
+			t.Errorf("%d topics that nobody could make are remembered", n)
 		}
 	})
 }

@@ -33,8 +33,12 @@ type TopicCreator struct {
 
 	mu       sync.Mutex
 	creating map[string]bool
-	blamed   map[string]string // topic → the failure that was last logged
+	blamed   map[string]string // topic → the failure that was last logged; at most maxBlamed
 }
+
+// maxBlamed bounds what is remembered for the sake of a quiet log: clients may
+// ask for as many topics that cannot be made as they like.
+const maxBlamed = 1000
 
 // NewTopicCreator makes a creator. spec says how a topic is to be made, alive
 // how many brokers are there; the latter is only used in messages.
@@ -136,6 +140,9 @@ func (t *TopicCreator) judge(r *kmsg.CreateTopicsResponseTopic) {
 	if reason == "" {
 		delete(t.blamed, r.Topic)
 	} else if news {
+		if len(t.blamed) == maxBlamed {
+			clear(t.blamed)
+		}
 		t.blamed[r.Topic] = reason
 	}
 	t.mu.Unlock()
