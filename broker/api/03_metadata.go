@@ -71,7 +71,7 @@ func wantsAllTopics(r *kmsg.MetadataRequest) bool {
 
 // refuseMetadata answers requests that say what their version cannot.
 func refuseMetadata(r *kmsg.MetadataRequest) kmsg.Response {
-	byID := len(requestedIDs(r)) > 0
+	byID := r.Version >= 12 && slices.ContainsFunc(r.Topics, func(t kmsg.MetadataRequestTopic) bool { return t.TopicID != [16]byte{} })
 	for i := range r.Topics {
 		t := &r.Topics[i]
 		switch {
@@ -106,11 +106,11 @@ func requestedIDs(r *kmsg.MetadataRequest) (out []ids.TopicID) {
 	}
 	for i := range r.Topics {
 		id := ids.TopicID(r.Topics[i].TopicID)
-		if !id.IsZero() && !slices.Contains(out, id) {
+		if !id.IsZero() {
 			out = append(out, id)
 		}
 	}
-	return out
+	return distinct(out)
 }
 
 func writeByID(w *metadataWriter, img *image.Image, byID []ids.TopicID) {
@@ -151,21 +151,24 @@ func (m *metadata) writeByName(w *metadataWriter, img *image.Image, c *conn.Call
 
 func distinctNames(r *kmsg.MetadataRequest) []string {
 	names := make([]string, 0, len(r.Topics))
-	var seen map[string]bool
-	if len(r.Topics) > 8 {
-		seen = make(map[string]bool, len(r.Topics))
-	}
 	for i := range r.Topics {
-		name := *r.Topics[i].Topic
-		if seen[name] || seen == nil && slices.Contains(names, name) {
-			continue
-		}
-		if seen != nil {
-			seen[name] = true
-		}
-		names = append(names, name)
+		names = append(names, *r.Topics[i].Topic)
 	}
-	return names
+	return distinct(names)
+}
+
+// distinct keeps the first of equal elements, in place. A list that a client
+// makes as long as it likes must not be compared with itself.
+func distinct[T comparable](list []T) []T {
+	if len(list) < 2 {
+		return list
+	}
+	seen := make(map[T]bool, len(list))
+	return slices.DeleteFunc(list, func(x T) bool {
+		again := seen[x]
+		seen[x] = true
+		return again
+	})
 }
 
 // encoded is a response whose body is written already.

@@ -67,10 +67,12 @@ type change struct {
 // checkShape refuses what is wrong with any resource: a key twice, a null.
 func checkShape(changes []change) refusal {
 	var nulls []string
-	for i, ch := range changes {
-		if slices.ContainsFunc(changes[:i], func(o change) bool { return o.name == ch.name }) {
+	seen := make(map[string]bool, len(changes))
+	for _, ch := range changes {
+		if seen[ch.name] {
 			return badRequest("Error due to duplicate config keys")
 		}
+		seen[ch.name] = true
 		if ch.value == nil && ch.op != opUnset {
 			nulls = append(nulls, ch.name)
 		}
@@ -159,15 +161,25 @@ func editList(d *configs.Def, props map[string]string, value string, op int8) st
 	if old != "" {
 		list = strings.Split(old, ",")
 	}
+	count := make(map[string]int, len(list))
+	for _, element := range list {
+		count[element]++
+	}
+	gone := map[string]int{}
 	for _, element := range strings.Split(value, ",") {
-		at := slices.Index(list, element)
 		switch {
-		case op == opAppend && at < 0:
+		case op == opAppend && count[element] == 0:
 			list = append(list, element)
-		case op == opSubtract && at >= 0:
-			list = slices.Delete(list, at, at+1)
+			count[element]++
+		case op == opSubtract && count[element] > 0:
+			count[element]--
+			gone[element]++
 		}
 	}
+	list = slices.DeleteFunc(list, func(element string) bool {
+		gone[element]--
+		return gone[element] >= 0
+	})
 	return strings.Join(list, ",")
 }
 

@@ -289,8 +289,18 @@ func bodies() []attack {
 		ft.Partitions = append(ft.Partitions, p)
 	}
 	fetch.Topics = append(fetch.Topics, ft)
-	for _, r := range []kmsg.Request{many, parts, fetch} {
-		as = append(as, attack{name: kmsg.NameForKey(r.Key()) + ": far too many", wantsAnswer: true, frames: [][]byte{kmsg.NewRequestFormatter().AppendRequest(nil, r, 1)}})
+	ids := kmsg.NewPtrMetadataRequest()
+	ids.Version = 12
+	for i := range 300_000 {
+		ids.Topics = append(ids.Topics, kmsg.MetadataRequestTopic{TopicID: [16]byte{byte(i), byte(i >> 8), byte(i >> 16), 1}})
+	}
+	keys := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	keys.Resources = append(keys.Resources, kmsg.IncrementalAlterConfigsRequestResource{ResourceType: kmsg.ConfigResourceTypeBrokerLogger, ResourceName: "1"})
+	for i := range 300_000 {
+		keys.Resources[0].Configs = append(keys.Resources[0].Configs, kmsg.IncrementalAlterConfigsRequestResourceConfig{Name: fmt.Sprintf("%x", i)})
+	}
+	for _, r := range []kmsg.Request{many, parts, fetch, ids, keys} {
+		as = append(as, attack{name: fmt.Sprintf("%s v%d: far too many", kmsg.NameForKey(r.Key()), r.GetVersion()), wantsAnswer: true, frames: [][]byte{kmsg.NewRequestFormatter().AppendRequest(nil, r, 1)}})
 	}
 	return as
 }
