@@ -3,6 +3,8 @@ package consumer
 import (
 	"fmt"
 	"slices"
+
+	"github.com/gregorbroker/gregor/groupcoord/alarm"
 )
 
 // due is what an alarm is about.
@@ -110,34 +112,39 @@ func (gs *Groups) Expire(at Moment) Decision {
 	case dueMatch:
 		return gs.search(d.group, at)
 	default:
-		return gs.expire(d, at)
+		return gs.expire(a, at)
 	}
 }
 
 // expire fences a member that let something pass, and with it all others of its
 // group that are due: when a host dies, they all are.
-func (gs *Groups) expire(first due, at Moment) Decision {
-	g := first.group
+func (gs *Groups) expire(first *alarm.Alarm[due], at Moment) Decision {
+	g := first.Value.group
 	var late []*Member
+	var off []*alarm.Alarm[due]
 	var notes []Note
-	for d := first; ; {
-		if why := d.stillDue(); why != "" && !slices.Contains(late, d.member) {
-			late = append(late, d.member)
-			notes = append(notes, Note{Group: g.ID, Epoch: g.epoch + 1, Text: "member " + d.member.ID + " fenced: " + why})
-			g.story.Reason("member " + d.member.ID + ": " + why)
+	for a := first; ; {
+		d := &a.Value
+		if why := d.stillDue(); why != "" {
+			off = append(off, a)
+			if !slices.Contains(late, d.member) {
+				late = append(late, d.member)
+				notes = append(notes, Note{Group: g.ID, Epoch: g.epoch + 1, Text: "member " + d.member.ID + " fenced: " + why})
+				g.story.Reason("member " + d.member.ID + ": " + why)
+			}
 		}
 		next := gs.alarms.Peek(at.Now)
 		if next == nil || next.Value.group != g || next.Value.member == nil || len(late) == fenceAtOnce {
 			break
 		}
-		d = gs.alarms.Pop(at.Now).Value
+		a = gs.alarms.Pop(at.Now)
 	}
 	if len(late) == 0 {
 		return Decision{}
 	}
 	out := gs.fence(g, late, at)
 	out.Notes = append(notes, out.Notes...)
-	out.retry = late
+	out.retry = off
 	return out
 }
 
@@ -167,10 +174,10 @@ func (d *due) stillDue() string {
 // Failed says that a decision could not be written: what went off for it is
 // tried again.
 func (gs *Groups) Failed(d Decision, now int64) {
-	for _, m := range d.retry {
-		if g := gs.byID[m.group.ID]; g == m.group && g.members[m.ID] == m && !m.session.IsSet() {
-			m.session.Value = due{what: dueSession, group: g, member: m}
-			gs.alarms.Set(&m.session, now+retryAfter)
+	for _, a := range d.retry {
+		g, m := a.Value.group, a.Value.member
+		if gs.byID[g.ID] == g && g.members[m.ID] == m && !a.IsSet() {
+			gs.alarms.Set(a, now+retryAfter)
 		}
 	}
 	if d.group != nil {

@@ -74,7 +74,7 @@ type Decision struct {
 	// Search is to be run beside the shard, and then given to Found.
 	Search *Search
 	group  *Group
-	retry  []*Member // whose alarms went off for this
+	retry  []*alarm.Alarm[due] // that went off for this
 }
 
 // Note is worth a line in the broker's log.
