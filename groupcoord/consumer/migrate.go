@@ -113,7 +113,7 @@ func (gs *Groups) checkUpgrade(old *ClassicGroup) *Refusal {
 		return cannot("the group does not use the consumer embedded protocol")
 	case len(old.Members) > gs.cfg.MaxSize:
 		return cannot("the group size exceeds the consumer group maximum size")
-	case old.Protocol == nil:
+	case old.Protocol == nil && len(old.Members) > 0:
 		return refuse(kerr.UnknownServerError, "") // its first rebalance runs: Kafka stumbles here
 	default:
 		return nil

@@ -65,6 +65,15 @@ func TestUpgradesThatAreRefused(t *testing.T) {
 	}
 }
 
+// All members of a classic group can have left before its first rebalance was over.
+func TestUpgradeOfAGroupThatAllHaveLeft(t *testing.T) {
+	gs := New(testConfig())
+	g, list, bad := gs.Upgrade(&ClassicGroup{ID: "g", Type: "consumer"}, Moment{Now: 1, Image: &town{}})
+	if bad != nil || len(list) != 3 || g.Members() != 0 {
+		t.Fatalf("%+v, %d records", bad, len(list))
+	}
+}
+
 // A join that is refused leaves nothing behind.
 func TestNothingIsLeftOfARefusedJoin(t *testing.T) {
 	gs := New(testConfig())
