@@ -79,8 +79,8 @@ func (sh *shard) heartbeatAgain(req *kmsg.HeartbeatRequest, now int64) *kerr.Err
 
 // holdFor is how long a Heartbeat may be held, in ms.
 func (sh *shard) holdFor(req *kmsg.HeartbeatRequest) int64 {
-	if sh.consumers.Get(req.Group) != nil {
-		return sh.consumers.HoldFor(req.Group)
+	if g := sh.consumers.Get(req.Group); g != nil {
+		return sh.consumers.HoldForClassic(g, req.MemberID)
 	}
 	return sh.groups.HoldFor(req)
 }

@@ -207,3 +207,44 @@ func (m *nextGen) full(l *line) {
 		m.epoch = r.MemberEpoch
 	})
 }
+
+// A member that speaks the classic protocol has a session of its own, also in a
+// consumer group: its heartbeats are held by that.
+func TestHeartbeatsOfClassicMembersAreHeldByTheirSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(nil)
+		h.lead(1)
+		defer h.close()
+		(&nextGen{h: h, id: "a"}).send(&line{})
+		c := &eager{name: "c"}
+		for range 2 { // the second time with what it was assigned meanwhile
+			r := c.joinRequest()
+			r.Version, r.Protocols[0].Metadata = 3, classicMetadata("u")
+			c.joined(ask(func(r *kmsg.JoinGroupRequest, reply func(*kmsg.JoinGroupResponse)) {
+				h.svc.JoinGroup(Caller{ClientID: "c", Host: "/h"}, r, reply)
+			}, r))
+			sync := kmsg.NewPtrSyncGroupRequest()
+			sync.Version, sync.Group, sync.MemberID, sync.Generation = 3, "g", c.member, c.gen
+			if s := ask(h.svc.SyncGroup, sync); s == nil || s.ErrorCode != 0 {
+				t.Fatalf("%+v synced %+v", *c, s)
+			}
+			h.clock.Advance(30)
+			synctest.Wait()
+		}
+		beat := kmsg.NewPtrHeartbeatRequest()
+		beat.Group, beat.MemberID, beat.Generation = "g", c.member, c.gen
+		var got *kmsg.HeartbeatResponse
+		h.svc.Heartbeat(Caller{Hold: (&line{}).hold}, beat, func(r *kmsg.HeartbeatResponse) { got = r })
+		synctest.Wait()
+		h.clock.Advance(1_999)
+		synctest.Wait()
+		if got != nil {
+			t.Fatalf("not held: %+v", got)
+		}
+		h.clock.Advance(1)
+		synctest.Wait()
+		if got == nil || got.ErrorCode != 0 {
+			t.Fatalf("held for more than a third of its session: %+v", got)
+		}
+	})
+}

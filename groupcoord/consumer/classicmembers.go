@@ -245,6 +245,16 @@ func (gs *Groups) CheckClassic(g *Group, r *kmsg.HeartbeatRequest, now int64) *k
 	return gs.rejoins(g, m, now)
 }
 
+// HoldForClassic is HoldFor for a member that speaks the classic protocol, whose
+// session is its own.
+func (gs *Groups) HoldForClassic(g *Group, member string) int64 {
+	m := g.members[member]
+	if m == nil || m.Classic == nil {
+		return 0
+	}
+	return min(gs.HoldFor(g.ID), m.sessionTimeout()/3)
+}
+
 // rejoins tells a member to rejoin, if it shall.
 func (gs *Groups) rejoins(g *Group, m *Member, now int64) *kerr.Error {
 	if m.Epoch < g.assignmentEpoch || m.State == MemberUnrevoked || m.State == MemberUnreleased && !g.waits(m) {
