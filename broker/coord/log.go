@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/gregorbroker/gregor/broker/replica"
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -68,11 +69,11 @@ func (l *log) Bounds(partition int32) (end, highWatermark ids.Offset, err error)
 	return end, hw, asKafka(err)
 }
 
-// MaxBatchBytes implements groupcoord.Log.
+// MaxBatchBytes implements groupcoord.Log. Of a partition that is gone Append says so.
 func (l *log) MaxBatchBytes(partition int32) int {
 	p, err := l.replicas.Get(l.tp(partition))
 	if err != nil {
-		return 0
+		return math.MaxInt32
 	}
 	return int(p.MaxBatchBytes())
 }
