@@ -127,7 +127,11 @@ var (
 func (s settings) of(group string) consumer.Settings {
 	img := s.image()
 	own := img.Configs.Of(image.Resource{Type: image.GroupResource, Name: group})
-	broker := s.broker.Overlay(img.Configs.Of(image.Resource{Type: image.BrokerResource}))
+	node := strconv.Itoa(int(s.broker.Int("node.id")))
+	broker := s.broker.Overlay(
+		img.Configs.Of(image.Resource{Type: image.BrokerResource}),
+		img.Configs.Of(image.Resource{Type: image.BrokerResource, Name: node}),
+	)
 	out := consumer.Settings{
 		SessionTimeout: sessionTimeout.of(own, broker), HeartbeatInterval: heartbeatInterval.of(own, broker), AssignmentInterval: -1,
 	}

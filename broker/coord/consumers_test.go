@@ -35,6 +35,11 @@ func TestSettingsOfAGroup(t *testing.T) {
 		if got := s.of("h"); got.HeartbeatInterval != 5_000 || got.AssignmentInterval != 300 {
 			t.Fatalf("another group: %+v", got)
 		}
+		w.set(image.BrokerResource, "2", "group.consumer.assignment.interval.ms", "100")
+		w.set(image.BrokerResource, "1", "group.consumer.assignment.interval.ms", "200")
+		if got := s.of("g").AssignmentInterval; got != 200 {
+			t.Fatalf("of this broker: %d", got)
+		}
 		w.groups.Close()
 	})
 }
