@@ -210,7 +210,10 @@ func (v *Values) isController(e Endpoint) bool {
 func (v *Values) InterBrokerListener() (string, error) {
 	const key, other = "inter.broker.listener.name", "security.inter.broker.protocol"
 	name := v.String(key)
-	if name == "" {
+	switch {
+	case name == "" && v.IsSet(key):
+		return "", fmt.Errorf("The provided listener name is null or empty string; name a listener, or leave %s out", key)
+	case name == "":
 		return v.String(other), nil
 	}
 	if v.IsSet(other) {

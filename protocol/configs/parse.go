@@ -3,6 +3,7 @@ package configs
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -41,12 +42,37 @@ func (d *Def) ParseAs(name, raw string) (any, error) {
 	if reason != "" {
 		return nil, &InvalidError{Name: name, Value: d.show(raw), Reason: reason}
 	}
+	if list, ok := value.([]string); ok && d.once() {
+		value = distinct(list)
+	}
 	if d.valid != nil {
 		if err := d.valid.check(name, value); err != nil {
 			return nil, err
 		}
 	}
 	return value, nil
+}
+
+// once tells of a list whose elements count once, however often they are given (KIP-1161).
+func (d *Def) once() bool {
+	_, ok := d.valid.(wordList)
+	return ok
+}
+
+// distinct keeps the first of equal elements. The lists are short.
+func distinct(list []string) []string {
+	for i := range list {
+		if slices.Contains(list[:i], list[i]) {
+			out := slices.Clone(list[:i])
+			for _, element := range list[i:] {
+				if !slices.Contains(out, element) {
+					out = append(out, element)
+				}
+			}
+			return out
+		}
+	}
+	return list
 }
 
 func (d *Def) show(raw string) string {

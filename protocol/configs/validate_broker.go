@@ -81,6 +81,11 @@ func (p *problems) logs() {
 	}
 	p.require(v.Long("log.cleaner.min.compaction.lag.ms") <= v.Long("log.cleaner.max.compaction.lag.ms"),
 		"log.cleaner.min.compaction.lag.ms must not be greater than log.cleaner.max.compaction.lag.ms")
+	for _, key := range []string{"offsets.topic.compression.codec", "share.coordinator.state.topic.compression.codec"} {
+		if id := v.Int(key); id < 0 || id > 4 {
+			p.report(fmt.Errorf("Unknown compression type id: %d; %s is 0 for none, 1 gzip, 2 snappy, 3 lz4, 4 zstd", id, key))
+		}
+	}
 	p.cordoned()
 }
 

@@ -91,8 +91,8 @@ func (s stringSet) check(name string, value any) error {
 	return nil
 }
 
-// wordList takes a list without duplicates and without empty elements, and of
-// given words only when there are some.
+// wordList takes a list without empty elements, and of given words only when there
+// are some. Duplicates are gone before it is asked.
 type wordList struct {
 	emptyAllowed bool
 	words        stringSet
@@ -110,11 +110,6 @@ func (l wordList) check(name string, value any) error {
 			valid = showValue(l.words.words)
 		}
 		return plainly(name, "Configuration '"+name+"' must not be empty. Valid values include: "+valid)
-	}
-	for i, element := range list {
-		if slices.Contains(list[:i], element) {
-			return plainly(name, "Configuration '"+name+"' values must not be duplicated.")
-		}
 	}
 	for _, element := range list {
 		if element == "" {

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -100,6 +101,14 @@ func TestValidateBroker(t *testing.T) {
 		{[]string{"advertised.listeners", "SSL://h:9092"}, "inter.broker.listener.name must be a listener name defined in advertised.listeners"},
 		{[]string{"advertised.listeners", "PLAINTEXT://h:9092,SSL://h:9094"}, "must be equal to or a subset"},
 		{[]string{"inter.broker.listener.name", "PLAINTEXT", "security.inter.broker.protocol", "PLAINTEXT"}, "Only one of inter.broker.listener.name and"},
+		{[]string{"inter.broker.listener.name", ""}, "The provided listener name is null or empty string"},
+		{[]string{"offsets.topic.compression.codec", "5"}, "Unknown compression type id: 5"},
+		{[]string{"share.coordinator.state.topic.compression.codec", "-1"}, "Unknown compression type id: -1"},
+		{[]string{"offsets.topic.compression.codec", "4"}, ""},
+		{[]string{"log.dirs", "/a,/b,/a"}, ""},
+		{[]string{"process.roles", "controller,broker,controller"}, ""},
+		{[]string{"listeners", "PLAINTEXT://:9092,CONTROLLER://:9093,PLAINTEXT://:9092"}, ""},
+		{[]string{"log.dirs", ","}, "Configuration 'log.dirs' values must not be empty."},
 		{[]string{"inter.broker.listener.name", "X"}, "Listener with name X defined in inter.broker.listener.name not found"},
 		{[]string{"listener.security.protocol.map", "PLAINTEXT:NOPE,CONTROLLER:PLAINTEXT"}, "Invalid security protocol `NOPE`"},
 		{[]string{"process.roles", "broker", "controller.quorum.voters", "2@h:1"}, "must not contain a value appearing in the 'listeners'"},
@@ -174,6 +183,10 @@ func TestValidateResources(t *testing.T) {
 	check("unknown", topic("nope", "1"), "Unknown topic config name: nope")
 	check("bad", topic("retention.ms", "abc"), "Invalid value abc for configuration retention.ms: Not a number of type LONG")
 	check("lag", topic("min.compaction.lag.ms", "6", "max.compaction.lag.ms", "5"), "conflict topic config setting min.compaction.lag.ms (6) > max.compaction.lag.ms (5)")
+	check("twice", topic("cleanup.policy", "compact,compact"), "")
+	if got := TopicValues(map[string]string{"cleanup.policy": "delete,compact,delete"}, broker).List("cleanup.policy"); !slices.Equal(got, []string{"delete", "compact"}) {
+		t.Errorf("cleanup.policy is %v", got)
+	}
 	check("tiered", topic("remote.storage.enable", "true"), "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.")
 	check("good", topic("cleanup.policy", "compact,delete", "retention.bytes", "-5"), "")
 	check("group", ValidateGroup(map[string]string{"consumer.session.timeout.ms": "5"}, broker),
