@@ -86,10 +86,10 @@ func (h *produce) handle(c *conn.Call, req *kmsg.ProduceRequest) {
 	p.wakes.Run()
 }
 
-// mergeTopics makes one of topics that are named several times: Kafka answers
-// each once.
+// mergeTopics makes one of topics that are named several times, and none of those
+// without partitions: Kafka answers each once.
 func mergeTopics(req *kmsg.ProduceRequest) {
-	if len(req.Topics) < 2 {
+	if len(req.Topics) == 1 && len(req.Topics[0].Partitions) > 0 {
 		return
 	}
 	type key struct {
@@ -99,6 +99,9 @@ func mergeTopics(req *kmsg.ProduceRequest) {
 	at := make(map[key]int, len(req.Topics))
 	kept := req.Topics[:0]
 	for _, t := range req.Topics {
+		if len(t.Partitions) == 0 {
+			continue
+		}
 		k := key{t.Topic, t.TopicID}
 		if i, again := at[k]; again {
 			kept[i].Partitions = append(kept[i].Partitions, t.Partitions...)

@@ -87,6 +87,9 @@ type read struct {
 	unknown bool
 	// current is what the client takes for the leader epoch.
 	current ids.LeaderEpoch
+	// topic is the name of a topic that the client names by id: empty until it was
+	// found, by this request or by one of its session before.
+	topic string
 }
 
 func (h *fetch) handle(c *conn.Call, req *kmsg.FetchRequest) {
@@ -101,6 +104,9 @@ func (h *fetch) handle(c *conn.Call, req *kmsg.FetchRequest) {
 	f.max = int(min(req.MaxBytes, h.config.MaxBytes))
 	f.min = min(int(req.MinBytes), f.max)
 	f.reads = make([]read, len(session.Partitions))
+	for i := range f.reads {
+		f.reads[i].topic = session.Partitions[i].Topic
+	}
 	f.deadline = c.Received.Add(time.Duration(req.MaxWaitMillis) * time.Millisecond)
 	if req.MaxWaitMillis <= 0 {
 		f.last.Store(true)
@@ -227,12 +233,31 @@ func (f *fetching) readOne(r *read, p *fetchsession.Partition, left int, first b
 
 func (f *fetching) find(r *read, p *fetchsession.Partition) (err error) {
 	if f.version >= 13 {
-		r.part, err = f.h.replicas.GetByID(p.ID, p.Partition)
+		err = f.findByID(r, p)
 	} else {
 		r.part, err = f.h.replicas.Get(ids.TopicPartition{Topic: p.Name, Partition: p.Partition})
 	}
 	if err == nil && replicaID(f.req) >= 0 {
 		err = refuseFollower(r.part, p.CurrentEpoch)
+	}
+	return err
+}
+
+// findByID goes by the id. A topic that was there and is not any more is looked
+// for by its name as well: the client may have to do with another of that name.
+func (f *fetching) findByID(r *read, p *fetchsession.Partition) (err error) {
+	r.part, err = f.h.replicas.GetByID(p.ID, p.Partition)
+	gone := errors.Is(err, replica.ErrUnknownTopicID)
+	switch {
+	case r.topic == "" && !gone:
+		if t := f.h.replicas.Image().Topics.ByID(p.ID); t != nil {
+			r.topic = t.Name
+		}
+	case r.topic != "" && gone:
+		_, err = f.h.replicas.Get(ids.TopicPartition{Topic: r.topic, Partition: p.Partition})
+		if !errors.Is(err, replica.ErrUnknownPartition) {
+			return kerr.InconsistentTopicID
+		}
 	}
 	return err
 }

@@ -221,9 +221,9 @@ func TestHeldFetchOfDeletedTopic(t *testing.T) {
 	req.MaxWaitMillis = 60_000
 	got := make(chan *kmsg.FetchResponse, 1)
 	go func() { got <- do[*kmsg.FetchResponse](t, c, req) }()
-	time.Sleep(10 * time.Millisecond) // mostly parked by now; either way the answer is the same
+	n.awaitParked("t", 0)
 	n.apply(removeTopic("t"))
-	if p := (<-got).Topics[0].Partitions[0]; p.ErrorCode != kerr.UnknownTopicID.Code {
+	if p := (<-got).Topics[0].Partitions[0]; p.ErrorCode != kerr.UnknownTopicOrPartition.Code { // it was found when the request came
 		t.Fatalf("%+v", p)
 	}
 }

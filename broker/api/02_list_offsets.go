@@ -35,6 +35,9 @@ func (h listOffsets) handle(c *conn.Call, req *kmsg.ListOffsetsRequest) {
 	at := make(map[string]int, len(req.Topics)) // a topic that is named twice is answered once
 	for i := range req.Topics {
 		t := &req.Topics[i]
+		if len(t.Partitions) == 0 {
+			continue // and not answered
+		}
 		if _, again := at[t.Topic]; !again {
 			at[t.Topic] = len(resp.Topics)
 			resp.Topics = append(resp.Topics, kmsg.ListOffsetsResponseTopic{Topic: t.Topic})

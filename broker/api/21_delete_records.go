@@ -28,17 +28,28 @@ func newDeleteRecords(p Parts) Handle {
 
 func (h deleteRecords) handle(c *conn.Call, req *kmsg.DeleteRecordsRequest) {
 	resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
+	wanted := map[ids.TopicPartition]ids.Offset{}
+	var order []ids.TopicPartition
 	for i := range req.Topics {
-		t := &req.Topics[i]
-		out := kmsg.NewDeleteRecordsResponseTopic()
-		out.Topic = t.Topic
-		for _, p := range t.Partitions {
-			r := kmsg.NewDeleteRecordsResponseTopicPartition()
-			start, err := h.delete(ids.TopicPartition{Topic: t.Topic, Partition: p.Partition}, ids.Offset(p.Offset))
-			r.Partition, r.LowWatermark, r.ErrorCode = p.Partition, int64(start), Code(err)
-			out.Partitions = append(out.Partitions, r)
+		for _, p := range req.Topics[i].Partitions {
+			tp := ids.TopicPartition{Topic: req.Topics[i].Topic, Partition: p.Partition}
+			if _, again := wanted[tp]; !again {
+				order = append(order, tp)
+			}
+			wanted[tp] = ids.Offset(p.Offset)
 		}
-		resp.Topics = append(resp.Topics, out)
+	}
+	at := map[string]int{}
+	for _, tp := range order {
+		i, known := at[tp.Topic]
+		if !known {
+			i = len(resp.Topics)
+			at[tp.Topic] = i
+			resp.Topics = append(resp.Topics, kmsg.DeleteRecordsResponseTopic{Topic: tp.Topic})
+		}
+		start, err := h.delete(tp, wanted[tp])
+		resp.Topics[i].Partitions = append(resp.Topics[i].Partitions,
+			kmsg.DeleteRecordsResponseTopicPartition{Partition: tp.Partition, LowWatermark: int64(start), ErrorCode: Code(err)})
 	}
 	c.Reply(resp)
 }

@@ -43,7 +43,7 @@ func (f *fetching) reply() {
 	for i := range f.reads {
 		r := &f.reads[i]
 		results[i] = fetchsession.Result{
-			HighWatermark: r.res.HighWatermark, LogStart: r.res.LogStart, Bytes: r.res.Slice.Len,
+			HighWatermark: r.res.HighWatermark, LogStart: r.res.LogStart, Topic: r.topic, Bytes: r.res.Slice.Len,
 			Error: r.code != 0, Notable: r.res.Diverging.Epoch != ids.NoEpoch,
 		}
 	}

@@ -68,6 +68,8 @@ type Partition struct {
 	CurrentEpoch     ids.LeaderEpoch
 	LastFetchedEpoch ids.LeaderEpoch
 	LogStart         ids.Offset // of a follower
+	// Topic is the name of a topic that is named by id, once its reader has found it.
+	Topic string
 
 	sentHighWatermark, sentLogStart ids.Offset
 }
@@ -75,9 +77,10 @@ type Partition struct {
 // Result is what the read of a partition found.
 type Result struct {
 	HighWatermark, LogStart ids.Offset
-	Bytes                   int  // of records
-	Error                   bool // any error code
-	Notable                 bool // a diverging epoch or a preferred replica: always sent
+	Topic                   string // its name, if known
+	Bytes                   int    // of records
+	Error                   bool   // any error code
+	Notable                 bool   // a diverging epoch or a preferred replica: always sent
 }
 
 // session is one slot. Its lock is taken after the cache's.
@@ -215,7 +218,7 @@ func (s *session) update(r *Request) {
 	for i := range r.Partitions {
 		p := r.Partitions[i]
 		if old := s.byKey[p.Key]; old != nil {
-			p.sentHighWatermark, p.sentLogStart = old.sentHighWatermark, old.sentLogStart
+			p.sentHighWatermark, p.sentLogStart, p.Topic = old.sentHighWatermark, old.sentLogStart, old.Topic
 			*old = p
 			continue
 		}
@@ -275,6 +278,7 @@ func (f *Fetch) replyIncremental(results []Result, include []bool) error {
 	for i := range results {
 		r := &results[i]
 		p := f.live[i]
+		p.Topic = r.Topic
 		if include[i] = p.news(r); !include[i] {
 			continue
 		}
@@ -323,7 +327,7 @@ func (c *Cache) create(f *Fetch, results []Result) int32 {
 	}
 	for i := range f.Partitions {
 		p := f.Partitions[i]
-		p.sentHighWatermark, p.sentLogStart = results[i].HighWatermark, results[i].LogStart
+		p.sentHighWatermark, p.sentLogStart, p.Topic = results[i].HighWatermark, results[i].LogStart, results[i].Topic
 		s.byKey[p.Key] = &p
 		s.order = append(s.order, &p)
 	}

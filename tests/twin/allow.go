@@ -21,6 +21,9 @@ var allowed = []Allowed{
 	{`^FetchSnapshot .*: snapshot (in a future epoch|in an old epoch|of another topic)$`, ``, "Kafka fails inside while it writes a refusal, which has no records, and answers UNKNOWN_SERVER_ERROR; gregor answers the partition's error and who leads, which Kafka's followers understand"},
 	{`^OffsetFetch .*: in an epoch, but by nobody$`, `ErrorCode$`, "Kafka fails inside and answers UNKNOWN_SERVER_ERROR; gregor answers UNKNOWN_MEMBER_ID"},
 	{`^UpdateRaftVoter .*: voter of another cluster$`, `CurrentLeader`, "gregor does not tell a node of another cluster who leads this one"},
+	{`^(Fetch|ListOffsets) .*: isolation that is none$`, ``, "Kafka fails inside and answers UNKNOWN_SERVER_ERROR; gregor takes an isolation that it does not know for read_uncommitted"},
+	{`^OffsetForLeaderEpoch .*: epoch below none$`, `(EndOffset|LeaderEpoch)$`, "Kafka takes a negative epoch other than -1 for a very old one; gregor knows no such epoch"},
+	{`^Produce .*: same partition twice$`, ``, "Kafka keeps the last batch and drops the others without a word; gregor appends them all and answers each"},
 	{`^Fetch .*: partition limit of one batch$`, `RecordBatches`, "Kafka cuts the last batch where the limit falls and clients throw the piece away; gregor sends whole batches only"},
 }
 
