@@ -153,16 +153,40 @@ func changeList(res image.Resource, op *kmsg.IncrementalAlterConfigsRequestResou
 		old = *def.Default
 	}
 	list := slices.DeleteFunc(strings.Split(old, ","), func(s string) bool { return s == "" })
-	for _, v := range elements(*op.Value) {
-		i := slices.Index(list, v)
-		switch {
-		case op.Op == kmsg.IncrementalAlterConfigOpAppend && i < 0:
-			list = append(list, v)
-		case op.Op == kmsg.IncrementalAlterConfigOpSubtract && i >= 0:
-			list = slices.Delete(list, i, i+1)
-		}
+	if op.Op == kmsg.IncrementalAlterConfigOpAppend {
+		list = appendNew(list, elements(*op.Value))
+	} else {
+		list = removeEach(list, elements(*op.Value))
 	}
 	return strings.Join(list, ","), nil
+}
+
+// appendNew appends the elements that list does not have yet, each once. How many there are is
+// up to the client, and nobody else is served meanwhile.
+func appendNew(list, more []string) []string {
+	has := make(map[string]bool, len(list))
+	for _, v := range list {
+		has[v] = true
+	}
+	for _, v := range more {
+		if !has[v] {
+			has[v] = true
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// removeEach removes from list, for each element of gone, the first that equals it.
+func removeEach(list, gone []string) []string {
+	times := make(map[string]int, len(gone))
+	for _, v := range gone {
+		times[v]++
+	}
+	return slices.DeleteFunc(list, func(v string) bool {
+		times[v]--
+		return times[v] >= 0
+	})
 }
 
 // elements takes apart what is added to or taken from a list. Commas at the end

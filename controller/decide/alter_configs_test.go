@@ -1,7 +1,10 @@
 package decide
 
 import (
+	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gregorbroker/gregor/controller/image"
@@ -26,6 +29,44 @@ func (e *Env) sets(t *testing.T, res image.Resource, key string, value *string) 
 	}
 	e.apply(t, d)
 	return d.Reply.(*kmsg.IncrementalAlterConfigsResponse).Resources[0].ErrorCode
+}
+
+// TestListsAreChanged: what is appended is there once, and what is taken away is as often as
+// it is named. A million elements, most of them new, are no work to speak of; compared one by
+// one with each other they would keep the controller busy for an hour.
+func TestListsAreChanged(t *testing.T) {
+	change := func(kind kmsg.IncrementalAlterConfigOp, old, value string) string {
+		out, err := changeList(image.Resource{Type: image.TopicResource, Name: "t"},
+			&kmsg.IncrementalAlterConfigsRequestResourceConfig{Name: "cleanup.policy", Op: kind, Value: &value}, old, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	const add, take = kmsg.IncrementalAlterConfigOpAppend, kmsg.IncrementalAlterConfigOpSubtract
+	for _, c := range []struct {
+		kind             kmsg.IncrementalAlterConfigOp
+		old, value, want string
+	}{
+		{add, "a,b", "b,c,c", "a,b,c"}, {add, "", "a", "a"}, {add, "a,,b", "c,,,", "a,b,c"}, {add, "a", "", "a,"}, {add, "a", ",", "a"}, {add, "a", "b,,c", "a,b,,c"},
+		{take, "a,b,a", "a", "b,a"}, {take, "a,b,a", "a,a,a", "b"}, {take, "a", "x,", "a"}, {take, "a,b", "b,a", ""}, {take, "a", ",", "a"},
+	} {
+		if got := change(c.kind, c.old, c.value); got != c.want {
+			t.Errorf("operation %d with %q on %q: %q, not %q", c.kind, c.value, c.old, got, c.want)
+		}
+	}
+	many := make([]string, 1_000_000)
+	for i := range many {
+		many[i] = fmt.Sprintf("e%07d", i)
+	}
+	all := strings.Join(many, ",")
+	if got := change(add, "e0000000", all); got != all {
+		t.Errorf("a million elements became %d bytes of %d", len(got), len(all))
+	}
+	slices.Reverse(many)
+	if got := change(take, all+",left", strings.Join(many, ",")); got != "left" {
+		t.Errorf("%.100q is left", got)
+	}
 }
 
 // TestKeysOfOldVersions: a cluster that began with Apache Kafka 3 may have keys that there

@@ -65,10 +65,10 @@ func AlterUserSCRAMCredentials(e *Env, req *kmsg.AlterUserSCRAMCredentialsReques
 		if first[a.user] == nil {
 			d.add(a.record(), 0)
 		}
+		if len(d.Records) > MaxRecords { // before more keys are worked out
+			return Decision{}, errTooMany()
+		}
 		answer(a.user, first[a.user])
-	}
-	if len(d.Records) > MaxRecords {
-		return Decision{}, errTooMany()
 	}
 	return d, nil
 }
