@@ -173,10 +173,23 @@ func Warnings(props map[string]string) []string {
 			out = append(out, line)
 		}
 	}
+	if v, err := configs.Resolve(props); err == nil {
+		out = append(out, tooSlowAHeart(v)...)
+	}
 	if len(idle) > 0 {
 		out = append(out, "set but without effect yet: "+strings.Join(idle, ", "))
 	}
 	return out
+}
+
+// tooSlowAHeart warns of a broker that is fenced for a single heartbeat that is late.
+func tooSlowAHeart(v *configs.Values) []string {
+	beat, session := v.Int("broker.heartbeat.interval.ms"), v.Int("broker.session.timeout.ms")
+	if beat <= session/2 {
+		return nil
+	}
+	return []string{fmt.Sprintf("broker.heartbeat.interval.ms (%d ms) is more than half of broker.session.timeout.ms (%d ms, counted by the controllers): "+
+		"the broker is fenced when one heartbeat is late; lower the one or raise the other", beat, session)}
 }
 
 func sortedKeys(props map[string]string) []string { return slices.Sorted(maps.Keys(props)) }

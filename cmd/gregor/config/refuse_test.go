@@ -69,6 +69,22 @@ func TestLoadTakesTheRest(t *testing.T) {
 	}
 }
 
+// What Kafka starts with too, and says is wrong.
+func TestWarnsOfASlowHeart(t *testing.T) {
+	props := combined()
+	if got := Warnings(props); len(got) > 0 {
+		t.Error(got)
+	}
+	props["broker.heartbeat.interval.ms"], props["broker.session.timeout.ms"] = "4501", "9000"
+	if got := Warnings(props); len(got) != 1 || !strings.Contains(got[0], "(4501 ms) is more than half") {
+		t.Error(got)
+	}
+	props["broker.heartbeat.interval.ms"] = "4500"
+	if got := Warnings(props); len(got) > 0 {
+		t.Error(got)
+	}
+}
+
 // Keys of earlier releases are told apart from mistakes.
 func TestWarningsOfKeysThatAreGone(t *testing.T) {
 	got := strings.Join(Warnings(map[string]string{"zookeeper.session.timeout.ms": "1", "log.message.format.version": "2.8", "advertised.host.name": "x", "lisstener": "x"}), "\n")

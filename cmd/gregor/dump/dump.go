@@ -62,20 +62,14 @@ var ErrUnknownFile = errors.New("not a file of a data folder")
 func Run(fsys vfs.FS, paths []string, o Options, w io.Writer) (damaged int, err error) {
 	d := &dumper{fs: fsys, o: o, out: newPrinter(w, o.JSON)}
 	for _, p := range paths {
-		info, err := fsys.Stat(p)
-		if err != nil {
-			return d.damaged, errors.Join(err, d.out.flush())
-		}
-		if info.IsDir {
-			err = d.folder(p)
-		} else {
-			err = d.file(p)
-		}
-		if err != nil {
-			return d.damaged, errors.Join(err, d.out.flush())
+		if err = d.path(p); err != nil {
+			break
 		}
 	}
-	return d.damaged, d.out.flush()
+	if unwritten := d.out.flush(); unwritten != nil {
+		err = unwritten // what the reading ended with, if it was not this, nobody can see
+	}
+	return d.damaged, err
 }
 
 type dumper struct {
@@ -83,6 +77,18 @@ type dumper struct {
 	o       Options
 	out     *printer
 	damaged int
+}
+
+// path dumps a file, or a folder and what lies below it.
+func (d *dumper) path(p string) error {
+	info, err := d.fs.Stat(p)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir:
+		return d.folder(p)
+	}
+	return d.file(p)
 }
 
 // folder dumps what it knows in a folder and below; of other files it says the name.

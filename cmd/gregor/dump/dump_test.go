@@ -224,6 +224,23 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
+// full is a writer without room.
+type full struct{}
+
+var errFull = errors.New("no space left")
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
+
+// TestNoRoom: that nothing could be written is told once, however much there was,
+// and whatever else went wrong.
+func TestNoRoom(t *testing.T) {
+	for _, paths := range [][]string{{"/d"}, {"/d/meta.properties"}, {"/d/log-none-0", "/nothing"}} {
+		if _, err := Run(kafkas(t), paths, Options{Records: true}, full{}); !errors.Is(err, errFull) || err.Error() != errFull.Error() {
+			t.Errorf("%v: %v", paths, err)
+		}
+	}
+}
+
 // FuzzDump: whatever a file holds, a dump of it ends, and is one JSON object a line.
 func FuzzDump(f *testing.F) {
 	names := []string{"00000000000000000000.log", "00000000000000000000.index", "00000000000000000000.timeindex", "00000000000000000000.txnindex", "00000000000000000009.snapshot",
