@@ -3,6 +3,7 @@ package groupcoord
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -312,6 +313,42 @@ func TestDeleteGroupsAndOffsets(t *testing.T) {
 			t.Fatalf("deleted groups are back: %+v", l)
 		}
 		h.svc.Close()
+	})
+}
+
+// A member's id is made of what the client says of itself. Kafka 4.3.1 answers
+// UNKNOWN_SERVER_ERROR when it gets longer than a string may be.
+func TestIDsOfMembersFitIntoRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(nil)
+		h.lead(1)
+		defer h.close()
+		for n, want := range map[int]int16{32_730: 0, 32_731: kerr.UnknownServerError.Code} {
+			long := strings.Repeat("x", n)
+			for _, c := range []*eager{{name: fmt.Sprint("static ", n), instance: &long}, {name: long}} {
+				r := c.joinRequest()
+				r.Group, r.Version = c.name[:min(len(c.name), 20)]+fmt.Sprint(n), 3
+				if c.instance != nil {
+					r.Version = 5
+				}
+				var joined *kmsg.JoinGroupResponse
+				h.svc.JoinGroup(Caller{ClientID: c.name, Host: "/h"}, r, func(r *kmsg.JoinGroupResponse) { joined = r })
+				synctest.Wait()
+				h.clock.Advance(3_000) // the initial delay
+				synctest.Wait()
+				if joined.ErrorCode != want || want != 0 && joined.MemberID != "" {
+					t.Fatalf("%d bytes: error %d, %d bytes of id", n, joined.ErrorCode, len(joined.MemberID))
+				}
+				sync := kmsg.NewPtrSyncGroupRequest()
+				sync.Version, sync.Group, sync.MemberID, sync.Generation = 4, r.Group, joined.MemberID, joined.Generation
+				ask(h.svc.SyncGroup, sync)
+			}
+		}
+		h.resign()
+		h.lead(2)
+		if s := h.svc.Stats(); s.Active != 2 || s.Failed != 0 {
+			t.Fatalf("not loaded: %+v", s)
+		}
 	})
 }
 

@@ -99,19 +99,28 @@ func (gs *Groups) dropPending(g *Group, memberID string) bool {
 	return true
 }
 
+// longestID is how many bytes a string has at most, on the wire and in records.
+const longestID = 1<<15 - 1
+
+// newID is the id of a member that has none.
+func (j *Join) newID() string {
+	if j.Req.InstanceID != nil {
+		return *j.Req.InstanceID + "-" + j.Suffix
+	}
+	return j.ClientID + "-" + j.Suffix
+}
+
 // joinNew handles a member without an id.
 func (gs *Groups) joinNew(g *Group, j *Join, now int64, e *Effects) {
-	if j.Req.InstanceID != nil {
-		id := *j.Req.InstanceID + "-" + j.Suffix
-		if old := g.instances[*j.Req.InstanceID]; old != nil {
-			gs.replaceStatic(g, old, id, j, now, e)
-			return
-		}
-		gs.addMember(g, id, j, now, e)
+	id := j.newID()
+	switch {
+	case len(id) > longestID: // a record with it would end the load of the whole partition
+		j.refuse(e, "", kerr.UnknownServerError)
 		return
-	}
-	id := j.ClientID + "-" + j.Suffix
-	if j.Req.Version < versionMemberIDRequired {
+	case j.Req.InstanceID != nil && g.instances[*j.Req.InstanceID] != nil:
+		gs.replaceStatic(g, g.instances[*j.Req.InstanceID], id, j, now, e)
+		return
+	case j.Req.InstanceID != nil || j.Req.Version < versionMemberIDRequired:
 		gs.addMember(g, id, j, now, e)
 		return
 	}
