@@ -93,7 +93,8 @@ func (b *beat) decide(sh *shard, now int64) runtime.Outcome {
 func (b *beat) again(sh *shard, now int64) (runtime.Outcome, bool) {
 	b.Again = true
 	r, d, bad := sh.beat(b, now)
-	r.Interval = max(soonest, r.Interval-int32(now-b.came))
+	waited := min(max(now-b.came, 0), int64(r.Interval)) // the clock may have been set meanwhile
+	r.Interval = max(soonest, r.Interval-int32(waited))
 	return b.outcome(sh, r, d, bad), r.Assignment
 }
 

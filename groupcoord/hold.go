@@ -153,6 +153,15 @@ func (t *holds) expire(now int64, behind func(group, member string) bool) {
 	}
 }
 
+// shift moves all deadlines by ms: the clock was set.
+func (t *holds) shift(ms int64) {
+	t.alarms.Shift(ms)
+	t.sweeps.Shift(ms)
+	for _, g := range t.groups {
+		g.swept += ms
+	}
+}
+
 // deadline is when there is something to do.
 func (t *holds) deadline() (int64, bool) {
 	if len(t.ready) > 0 {

@@ -208,6 +208,38 @@ func (m *nextGen) full(l *line) {
 	})
 }
 
+// What is held when the clock is set back does not tell its member to come again in
+// an hour.
+func TestHeldHeartbeatWhenTheClockIsSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(nil)
+		h.lead(1)
+		defer h.close()
+		a, l := &nextGen{h: h, id: "a"}, &line{}
+		a.send(l)
+		synctest.Wait()
+		h.clock.Advance(20_000)
+		for _, jump := range []int64{-3_600_000, 3_600_000} {
+			a.send(l)
+			synctest.Wait()
+			h.clock.Set(jump)
+			h.clock.Advance(1_000)
+			l.release()
+			synctest.Wait()
+			if a.last == nil || a.last.HeartbeatIntervalMillis > 5_000 {
+				t.Fatalf("set by %d ms: %+v", jump, a.last)
+			}
+			a.send(l)
+			synctest.Wait()
+			h.clock.Advance(5_000)
+			synctest.Wait()
+			if a.last == nil || a.last.ErrorCode != 0 {
+				t.Fatalf("set by %d ms, and held for the whole interval: %+v", jump, a.last)
+			}
+		}
+	})
+}
+
 // A member that speaks the classic protocol has a session of its own, also in a
 // consumer group: its heartbeats are held by that.
 func TestHeartbeatsOfClassicMembersAreHeldByTheirSession(t *testing.T) {

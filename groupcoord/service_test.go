@@ -316,6 +316,44 @@ func TestDeleteGroupsAndOffsets(t *testing.T) {
 	})
 }
 
+// Sessions do not go by the wall clock: nobody is fenced because it is set forward,
+// and who is silent is not waited for because it is set back.
+func TestSessionsWhenTheClockIsSet(t *testing.T) {
+	for _, jump := range []int64{-3_600_000, 3_600_000} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(nil)
+			h.lead(1)
+			defer h.close()
+			c, m := &eager{name: "c"}, &nextGen{h: h, id: "m"}
+			r := c.joinRequest()
+			r.Group, r.Version = "classic", 3
+			h.svc.JoinGroup(Caller{ClientID: "c", Host: "/h"}, r, c.joined)
+			m.beat(nil)
+			h.clock.Advance(3_000)
+			synctest.Wait()
+			h.clock.Set(jump)
+			h.clock.Advance(5_000)
+			synctest.Wait()
+			beat := kmsg.NewPtrHeartbeatRequest()
+			beat.Group, beat.MemberID, beat.Generation = "classic", c.member, c.gen
+			if r := ask(h.heartbeat, beat); r.ErrorCode != 0 || m.beat(nil) != 0 {
+				t.Fatalf("set by %d ms: %+v, %+v", jump, r, m.last)
+			}
+			h.clock.Set(-jump)
+			h.clock.Advance(6_000)
+			synctest.Wait()
+			if r := ask(h.heartbeat, beat); r.ErrorCode != kerr.UnknownMemberID.Code {
+				t.Fatalf("set by %d ms: silent for a session, %+v", -jump, r)
+			}
+			h.clock.Advance(39_000)
+			synctest.Wait()
+			if c := m.beat(nil); c != kerr.GroupIDNotFound.Code && c != kerr.UnknownMemberID.Code {
+				t.Fatalf("set by %d ms: silent for a session, %+v", -jump, m.last)
+			}
+		})
+	}
+}
+
 // A member's id is made of what the client says of itself. Kafka 4.3.1 answers
 // UNKNOWN_SERVER_ERROR when it gets longer than a string may be.
 func TestIDsOfMembersFitIntoRecords(t *testing.T) {

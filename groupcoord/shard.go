@@ -275,6 +275,14 @@ func (s *shard) Expire(now int64) runtime.Outcome {
 	return s.sweepStep(now)
 }
 
+// Shift implements runtime.Machine.
+func (s *shard) Shift(ms int64) {
+	s.groups.Shift(ms)
+	s.consumers.Shift(ms)
+	s.holds.shift(ms)
+	s.sweep.next += ms
+}
+
 // Unloaded implements runtime.Machine.
 func (s *shard) Unloaded() {
 	s.deliver(s.groups.Shutdown(kerr.NotCoordinator.Code), nil)

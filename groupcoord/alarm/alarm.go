@@ -55,6 +55,14 @@ func (q *Queue[T]) Cancel(a *Alarm[T]) {
 	}
 }
 
+// Shift moves all alarms that are set, ms into the future.
+func (q *Queue[T]) Shift(ms int64) {
+	for _, a := range q.heap {
+		a.At += ms
+		a.key += ms
+	}
+}
+
 // Next is when Pop will have something to return; false when nothing is set.
 func (q *Queue[T]) Next() (at int64, ok bool) {
 	q.settle()

@@ -17,7 +17,7 @@ func TestQueueIsAMapOfDeadlines(t *testing.T) {
 		model, now := map[int]int64{}, int64(0)
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
 			i := rapid.IntRange(0, len(alarms)-1).Draw(t, "alarm")
-			switch rapid.IntRange(0, 3).Draw(t, "op") {
+			switch rapid.IntRange(0, 4).Draw(t, "op") {
 			case 0, 1:
 				at := now + rapid.Int64Range(0, 50).Draw(t, "delay")
 				q.Set(&alarms[i], at)
@@ -28,6 +28,13 @@ func TestQueueIsAMapOfDeadlines(t *testing.T) {
 			case 3:
 				now += rapid.Int64Range(0, 40).Draw(t, "pass")
 				fire(t, &q, model, now)
+			case 4:
+				d := rapid.Int64Range(-1000, 1000).Draw(t, "shift")
+				now += d
+				q.Shift(d)
+				for i := range model {
+					model[i] += d
+				}
 			}
 			check(t, &q, model, alarms)
 		}

@@ -139,6 +139,9 @@ func (gs *Groups) EnsureBytes(id []byte, now int64) {
 // Deadline is when Expire has something to do.
 func (gs *Groups) Deadline() (int64, bool) { return gs.alarms.Next() }
 
+// Shift moves all deadlines by ms: the clock was set.
+func (gs *Groups) Shift(ms int64) { gs.alarms.Shift(ms) }
+
 // remove forgets a group and its alarms; nobody in it may wait for an answer.
 func (gs *Groups) remove(g *Group) {
 	for m := g.members.first; m != nil; m = m.next {

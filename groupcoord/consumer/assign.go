@@ -12,7 +12,7 @@ import (
 // retarget makes the target assignment of an epoch when it is time to, and tells
 // what the member d shall have.
 func (c *change) retarget(d *draft, before *About, epoch int32) goal {
-	if c.g.assignmentEpoch >= epoch || c.at.Now < c.g.assignableAt() {
+	if c.g.assignmentEpoch >= epoch || c.at.Now < c.g.assignableAt(c.at.Now) {
 		return goal{c.g.assignmentEpoch, c.g.targetOf(d)}
 	}
 	return goal{epoch, c.assign(d, before, epoch)}
@@ -170,7 +170,7 @@ func (gs *Groups) assignAt(g *Group, now int64) {
 	if len(g.list) == 0 || g.epoch <= g.assignmentEpoch && g.hashKnown() {
 		return
 	}
-	at := max(now, g.assignableAt())
+	at := max(now, g.assignableAt(now))
 	if g.assigning.IsSet() && g.assigning.At <= at {
 		return
 	}
@@ -188,7 +188,7 @@ func (gs *Groups) proceed(g *Group, at Moment) Decision {
 	}
 	epoch := c.advance(func() *Set { return g.namesWithout(nil, nil, nothing) }, false)
 	if epoch > g.assignmentEpoch {
-		if at.Now < g.assignableAt() {
+		if at.Now < g.assignableAt(at.Now) {
 			gs.assignAt(g, at.Now) // the epoch's record brings it back as well
 		} else {
 			c.assign(nil, nil, epoch)

@@ -81,10 +81,11 @@ func (g *Group) namesWithout(gone map[*Set]int, regexes map[string]int, more *Se
 // that members that start together are seen together.
 func sizeInterval(n int) int64 { return min(max(int64(n)/10, 20), 1000) }
 
-// assignableAt is when the next target may be computed.
-func (g *Group) assignableAt() int64 {
+// assignableAt is when the next target may be computed. A last time that is still to
+// come was by a clock that was wrong, or was set since.
+func (g *Group) assignableAt(now int64) int64 {
 	interval := int64(g.own().AssignmentInterval)
-	if g.assignedAt == 0 || interval == 0 {
+	if g.assignedAt == 0 || interval == 0 || g.assignedAt > now {
 		return 0
 	}
 	if interval < 0 {

@@ -135,6 +135,9 @@ func (gs *Groups) IDs() []string {
 // Deadline is when Expire has something to do.
 func (gs *Groups) Deadline() (int64, bool) { return gs.alarms.Next() }
 
+// Shift moves all deadlines by ms: the clock was set.
+func (gs *Groups) Shift(ms int64) { gs.alarms.Shift(ms) }
+
 // SettingsChanged makes all groups ask for their settings anew.
 func (gs *Groups) SettingsChanged() { gs.generation++ }
 

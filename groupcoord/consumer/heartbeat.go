@@ -385,7 +385,7 @@ func (g *Group) nothingNew(m *Member, now int64) Reply {
 // itself, and some time after, because changes seldom come alone.
 func (g *Group) interval(now int64) int32 {
 	own := g.own().HeartbeatInterval
-	if g.State() != Stable || now < g.assignedAt+2*int64(own) {
+	if g.State() != Stable || now >= g.assignedAt && now < g.assignedAt+2*int64(own) {
 		return g.soon()
 	}
 	return own

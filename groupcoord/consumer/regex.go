@@ -83,7 +83,7 @@ func (gs *Groups) matchSoon(g *Group, now int64) {
 		return
 	}
 	at := now
-	if last := g.lastMatched(); last > 0 {
+	if last := g.lastMatched(); last > 0 && last <= now {
 		at = max(at, last+matchPause+1)
 	}
 	if !g.matching.IsSet() || g.matching.At > at {

@@ -162,6 +162,12 @@ func (p *parked) timeOut(now int64) {
 	}
 }
 
+func (p *parked) shift(ms int64) {
+	for i := p.front; i < len(p.queue); i++ {
+		p.queue[i].deadline += ms
+	}
+}
+
 func (p *parked) failAll(now int64, err error) {
 	for p.front < len(p.queue) {
 		p.end(now, err)

@@ -44,7 +44,7 @@ func (s *shard[M]) activate(end ids.Offset) {
 	if _, hw, err := s.rt.opts.Log.Bounds(s.partition); err == nil {
 		s.committedUpTo(hw)
 	}
-	now := s.rt.opts.Clock.Now()
+	now := s.now()
 	s.gather(s.machine.Loaded(now), "", now)
 	s.flush(now)
 }

@@ -24,8 +24,11 @@ type Log interface {
 
 // Clock is the time shards live by.
 type Clock interface {
-	// Now is the wall clock in milliseconds since 1970.
+	// Now is the wall clock in milliseconds since 1970. It may be set.
 	Now() int64
+	// Steady is the milliseconds since some time in the past, by a clock that nobody
+	// sets. Timers go by it.
+	Steady() int64
 	// AfterFunc calls f on a goroutine of its own once delay milliseconds have
 	// passed; stop prevents that if it is not too late.
 	AfterFunc(delay int64, f func()) (stop func() bool)

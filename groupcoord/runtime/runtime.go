@@ -28,6 +28,11 @@
 // refused with ErrLoading, never answered from half a state; without leadership,
 // or after a failed load, with ErrNotCoordinator.
 //
+// # Time
+//
+// Deadlines are times of the wall clock, beside those that records have. When that
+// clock is set they are moved along, so that they stay as far away as they were.
+//
 // # Invariants
 //
 //   - machine state == replay of the log up to the shard's end (what a machine
@@ -83,6 +88,8 @@ type Machine interface {
 	Deadline() (int64, bool)
 	// Expire handles what is due, once; it is called again while Deadline ≤ now.
 	Expire(now int64) Outcome
+	// Shift moves all deadlines by ms: the wall clock was set by so much.
+	Shift(ms int64)
 	// Unloaded answers every request the machine holds with ErrNotCoordinator.
 	Unloaded()
 }

@@ -46,6 +46,11 @@ func (m *register) Expire(int64) runtime.Outcome {
 	m.rang++
 	return runtime.Outcome{Records: []runtime.Record{{Key: []byte("rang"), Value: fmt.Append(nil, m.rang)}}}
 }
+func (m *register) Shift(ms int64) {
+	if m.alarm != 0 {
+		m.alarm += ms
+	}
+}
 func (m *register) Unloaded() { m.unloaded = true }
 
 type bench struct {
@@ -288,6 +293,45 @@ func TestTimersWriteRecordsAndIdleShardsHaveNone(t *testing.T) {
 		}
 		b.rt.Close()
 	})
+}
+
+// The wall clock may be set, by an hour and more, while deadlines run: they are as
+// far away as before.
+func TestDeadlinesWhenTheClockIsSet(t *testing.T) {
+	for _, jump := range []int64{-3_600_000, 3_600_000} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench()
+			b.rt.Lead(0, 1)
+			synctest.Wait()
+			b.log.Hold = true
+			r := b.set("a", "1")
+			b.rt.Do(0, "", func(m *register, now int64) runtime.Outcome {
+				m.alarm = now + 1_000
+				return runtime.Outcome{}
+			}, nil)
+			synctest.Wait()
+			b.clock.Set(jump)
+			b.get("a")
+			b.clock.Advance(999)
+			synctest.Wait()
+			if b.last.rang != 0 {
+				t.Fatalf("set by %d ms: early", jump)
+			}
+			b.clock.Advance(1)
+			synctest.Wait()
+			if b.last.rang != 1 {
+				t.Fatalf("set by %d ms: rang %d times", jump, b.last.rang)
+			}
+			b.clock.Set(-jump)
+			b.clock.Advance(3_999)
+			synctest.Wait()
+			r.want(t, 0, nil)
+			b.clock.Advance(1)
+			synctest.Wait()
+			r.want(t, 1, runtime.ErrCommitTimeout)
+			b.rt.Close()
+		})
+	}
 }
 
 func TestLoadIsTheReplayOfTheLog(t *testing.T) {

@@ -52,6 +52,7 @@ type shard[M Machine] struct {
 	end       ids.Offset // behind the last record appended; written by the owner
 
 	machine   M
+	skew      int64 // of the wall clock against the steady one
 	gathering gathering
 	parked    parked
 	spare     []task[M] // the inbox before last, to be used again
@@ -60,6 +61,7 @@ type shard[M Machine] struct {
 func newShard[M Machine](r *Runtime[M], partition int32, epoch ids.LeaderEpoch) *shard[M] {
 	s := &shard[M]{rt: r, partition: partition, epoch: epoch, ended: make(chan struct{}), running: true}
 	s.gathering.codec = r.opts.Codec
+	s.skew = r.opts.Clock.Now() - r.opts.Clock.Steady()
 	return s
 }
 
@@ -151,7 +153,7 @@ func (s *shard[M]) run() {
 		if !ok {
 			return
 		}
-		now := s.rt.opts.Clock.Now()
+		now := s.now()
 		s.parked.release(hw, now)
 		s.parked.posts.send()
 		for i := range tasks {
@@ -166,6 +168,7 @@ func (s *shard[M]) run() {
 
 // take returns what there is to do, or ends the goroutine and sets the timer.
 func (s *shard[M]) take() (tasks []task[M], hw ids.Offset, ok bool) {
+	now := s.now()
 	s.mu.Lock()
 	if s.stopping {
 		s.mu.Unlock()
@@ -173,7 +176,6 @@ func (s *shard[M]) take() (tasks []task[M], hw ids.Offset, ok bool) {
 		return nil, 0, false
 	}
 	if len(s.inbox) == 0 && !s.parked.due(s.committed) {
-		now := s.rt.opts.Clock.Now()
 		at, timed := s.nextDeadline()
 		if !timed || at > now {
 			s.arm(at, timed, now)
@@ -338,6 +340,33 @@ func (s *shard[M]) finish() {
 		tasks[i].refuse(ErrNotCoordinator)
 	}
 	close(s.ended)
+}
+
+// leastShift is by how much the wall clock has to be set for deadlines to be moved,
+// in ms.
+const leastShift = 1000
+
+// now is the wall clock, for the owner, who has moved the deadlines when it was set.
+func (s *shard[M]) now() int64 {
+	wall := s.rt.opts.Clock.Now()
+	skew := wall - s.rt.opts.Clock.Steady()
+	if jump := skew - s.skew; jump >= leastShift || jump <= -leastShift {
+		s.skew = skew
+		s.shift(jump)
+	}
+	return wall
+}
+
+// shift moves all deadlines. The timer is set anew as soon as there is nothing to do.
+func (s *shard[M]) shift(jump int64) {
+	s.mu.Lock()
+	if s.disarm != nil {
+		s.disarm()
+	}
+	s.armed, s.disarm = 0, nil
+	s.mu.Unlock()
+	s.parked.shift(jump)
+	s.machine.Shift(jump)
 }
 
 // nextDeadline is when the machine or a parked operation wants to be looked at.

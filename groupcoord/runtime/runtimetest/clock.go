@@ -8,7 +8,8 @@ import (
 // those of a real clock do.
 type Clock struct {
 	mu     sync.Mutex
-	now    int64
+	steady int64
+	set    int64 // by how much the wall clock was set
 	timers []*timer
 }
 
@@ -18,20 +19,34 @@ type timer struct {
 }
 
 // NewClock begins at now, in milliseconds.
-func NewClock(now int64) *Clock { return &Clock{now: now} }
+func NewClock(now int64) *Clock { return &Clock{steady: now} }
 
 // Now implements runtime.Clock.
 func (c *Clock) Now() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.now
+	return c.steady + c.set
+}
+
+// Steady implements runtime.Clock.
+func (c *Clock) Steady() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.steady
+}
+
+// Set sets the wall clock, ms forward.
+func (c *Clock) Set(ms int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.set += ms
 }
 
 // AfterFunc implements runtime.Clock.
 func (c *Clock) AfterFunc(delay int64, f func()) func() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := &timer{c.now + delay, f}
+	t := &timer{c.steady + delay, f}
 	c.timers = append(c.timers, t)
 	return func() bool { return c.drop(t) }
 }
@@ -58,11 +73,11 @@ func (c *Clock) Timers() int {
 // Advance moves the time on and starts every timer that is due by then.
 func (c *Clock) Advance(ms int64) {
 	c.mu.Lock()
-	c.now += ms
+	c.steady += ms
 	var due []*timer
 	kept := c.timers[:0]
 	for _, t := range c.timers {
-		if t.at <= c.now {
+		if t.at <= c.steady {
 			due = append(due, t)
 		} else {
 			kept = append(kept, t)
