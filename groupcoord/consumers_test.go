@@ -97,3 +97,28 @@ func TestConsumersShareATopic(t *testing.T) {
 		h.svc.Close()
 	})
 }
+
+// Members that are fenced together have their records in one batch: if they are too
+// many for one, there are several.
+func TestMoreAreFencedThanABatchHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(nil)
+		h.log.MaxBatch = 1500
+		h.lead(1)
+		defer h.close()
+		for i := range 40 {
+			if m := (&nextGen{h: h, id: fmt.Sprint("m", i)}); m.beat(nil) != 0 {
+				t.Fatalf("join: %+v", m.last)
+			}
+		}
+		h.clock.Advance(45_000)
+		for range 20 { // tried again every half a second
+			synctest.Wait()
+			h.clock.Advance(500)
+		}
+		synctest.Wait()
+		if s := h.svc.Stats(); s.Consumer["Empty"] != 1 {
+			t.Fatalf("%v", s.Consumer)
+		}
+	})
+}

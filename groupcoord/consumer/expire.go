@@ -29,7 +29,9 @@ const (
 // retryAfter is how long what an alarm wanted waits when it could not be written, in ms.
 const retryAfter = 500
 
-// fenceAtOnce is how many members that are due are fenced with one decision.
+// fenceAtOnce is how many members that are due are fenced with one decision at most:
+// half as many as last time if that could not be written, for it may have been too
+// much for one batch; twice as many if it could.
 const fenceAtOnce = 1000
 
 // session is how long the member may be silent, in ms.
@@ -134,7 +136,7 @@ func (gs *Groups) expire(first *alarm.Alarm[due], at Moment) Decision {
 			}
 		}
 		next := gs.alarms.Peek(at.Now)
-		if next == nil || next.Value.group != g || next.Value.member == nil || len(late) == fenceAtOnce {
+		if next == nil || next.Value.group != g || next.Value.member == nil || len(late) == g.atOnce {
 			break
 		}
 		a = gs.alarms.Pop(at.Now)
@@ -142,6 +144,7 @@ func (gs *Groups) expire(first *alarm.Alarm[due], at Moment) Decision {
 	if len(late) == 0 {
 		return Decision{}
 	}
+	g.atOnce = min(2*g.atOnce, fenceAtOnce)
 	out := gs.fence(g, late, at)
 	out.Notes = append(notes, out.Notes...)
 	out.retry = off
@@ -174,6 +177,9 @@ func (d *due) stillDue() string {
 // Failed says that a decision could not be written: what went off for it is
 // tried again.
 func (gs *Groups) Failed(d Decision, now int64) {
+	if n := len(d.retry); n > 0 {
+		d.group.atOnce = max(1, n/2)
+	}
 	for _, a := range d.retry {
 		g, m := a.Value.group, a.Value.member
 		if gs.byID[g.ID] == g && g.members[m.ID] == m && !a.IsSet() {

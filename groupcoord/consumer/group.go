@@ -57,6 +57,7 @@ type Group struct {
 
 	settings   Settings
 	generation uint64 // of the settings
+	atOnce     int    // members that may be fenced with one decision
 	assigning  alarm.Alarm[due]
 	matching   alarm.Alarm[due]
 	story      rebalance.Story

@@ -164,7 +164,7 @@ func (gs *Groups) fresh(id string) *Group {
 		ID: id, home: gs, epoch: firstEpoch, assignmentEpoch: firstEpoch,
 		members: map[string]*Member{}, statics: map[string]*Member{}, targets: map[string]target{},
 		parts: map[ids.TopicIDPartition]part{}, sets: map[*Set]int{}, names: map[string]int{},
-		assignors: map[string]int{},
+		assignors: map[string]int{}, atOnce: fenceAtOnce,
 	}
 }
 
