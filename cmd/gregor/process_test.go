@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 const cluster = "5L6g3nShT-eMCtK--X86sw"
@@ -161,6 +162,40 @@ func TestStopsWhileItStarts(t *testing.T) {
 	p.says("Listener")
 	p.send(syscall.SIGTERM)
 	if all := p.ends(0); !strings.Contains(all, "Stopped before the start was over") {
+		t.Error(all)
+	}
+}
+
+// timeout(1) sends a signal to the process and then to its group: that is one signal.
+func TestOneSignalSentTwice(t *testing.T) {
+	p := gregor(t, nil, "server", formatted(t))
+	p.says("Kafka Server started")
+	p.send(syscall.SIGTERM)
+	_ = p.Process.Signal(syscall.SIGINT) // another one, so that the kernel cannot make one of the two; the node may be gone already
+	p.ends(0)
+}
+
+// Who insists is obeyed: a broker that waits for its controllers ends at once.
+func TestSecondSignal(t *testing.T) {
+	there, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := there.Addr().String()
+	there.Close()
+	controller := gregor(t, nil, "server", formatted(t, "process.roles=controller", "listeners=CONTROLLER://"+address))
+	controller.says("This node is the active controller")
+	p := gregor(t, nil, "server", formatted(t, "process.roles=broker", "node.id=2", "listeners=PLAINTEXT://127.0.0.1:0", "controller.quorum.bootstrap.servers="+address))
+	p.says("Kafka Server started")
+	_ = controller.Process.Kill()
+	p.send(syscall.SIGTERM)
+	p.says("Shutting down")
+	go func() {
+		for p.Process.Signal(syscall.SIGINT) == nil {
+			time.Sleep(10 * time.Millisecond) // the first ones count as one with SIGTERM
+		}
+	}()
+	if all := p.ends(1); !strings.Contains(all, "Second signal") {
 		t.Error(all)
 	}
 }

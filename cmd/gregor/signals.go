@@ -6,13 +6,20 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 
 	"go.uber.org/zap"
 )
 
+// sameSignal is how far apart two signals may be that mean one; who presses a key
+// twice takes longer.
+const sameSignal = 250 * time.Millisecond
+
 // stopOnSignal returns a context that SIGTERM, SIGINT and SIGHUP end, as they end
 // a JVM: with a clean shutdown, also of a start that is still under way. A second
-// one ends the process at once. Under nohup SIGHUP stays ignored.
+// one ends the process at once, but for one that comes within a moment: timeout(1)
+// and others like it tell the process and then its group. Under nohup SIGHUP stays
+// ignored.
 //
 // SIGQUIT prints what every goroutine is at and changes nothing, as a JVM prints
 // its threads; SIGPIPE is no reason to end: who reads the log may go, and the node
@@ -27,14 +34,19 @@ func stopOnSignal(parent context.Context, log *zap.Logger) (ctx context.Context,
 	signal.Notify(quit, syscall.SIGQUIT)
 	signal.Ignore(syscall.SIGPIPE)
 	go func() {
+		var told time.Time
 		for {
 			select {
 			case sig := <-stop:
+				if ctx.Err() != nil && time.Since(told) < sameSignal {
+					continue
+				}
 				if ctx.Err() != nil {
 					log.Warn("Second signal: ending at once, without a clean shutdown", zap.Stringer("signal", sig))
 					os.Exit(1)
 				}
 				log.Info("Shutting down", zap.Stringer("signal", sig))
+				told = time.Now()
 				cancel()
 			case <-quit:
 				_, _ = os.Stderr.Write(goroutines()) // there is nobody else to tell
