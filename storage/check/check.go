@@ -178,7 +178,7 @@ func (c *checker) entry(dir string, e vfs.Entry, own *ownFiles) error {
 		return c.aside(full, tp)
 	}
 	if other, ok := c.seen[tp]; ok {
-		c.find(full, -1, "the partition lies in %s too: no server starts with both; move one of them away", other)
+		c.find(full, -1, "the partition lies in %s too: Apache Kafka does not start with both, gregor takes the one that the metadata names and sets the other aside; move one of them away", other)
 	}
 	c.seen[tp] = dir
 	return c.partition(full, tp, own.take(tp))
