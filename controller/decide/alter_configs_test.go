@@ -9,6 +9,7 @@ import (
 
 	"github.com/gregorbroker/gregor/controller/image"
 	"github.com/gregorbroker/gregor/controller/records"
+	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -29,6 +30,67 @@ func (e *Env) sets(t *testing.T, res image.Resource, key string, value *string) 
 	}
 	e.apply(t, d)
 	return d.Reply.(*kmsg.IncrementalAlterConfigsResponse).Resources[0].ErrorCode
+}
+
+// TestEligibleLeadersAreVoid: they were worked out with the min.insync.replicas that was.
+func TestEligibleLeadersAreVoid(t *testing.T) {
+	topic, brokers := image.Resource{Type: image.TopicResource, Name: "t"}, image.Resource{Type: image.BrokerResource}
+	for _, c := range []struct {
+		what  string
+		res   image.Resource
+		key   string
+		value *string
+		void  bool
+	}{
+		{"of the topic", topic, minISRKey, ptr("1"), true},
+		{"of the topic, its default", topic, minISRKey, nil, true},
+		{"of another topic", image.Resource{Type: image.TopicResource, Name: "exists"}, minISRKey, ptr("1"), false},
+		{"of all", brokers, minISRKey, ptr("3"), true},
+		{"another key", topic, "retention.ms", ptr("1"), false},
+	} {
+		e, _ := trio(t, false)
+		e.change(t, records.PartitionChangeRecord{Leader: noLeaderChange, LeaderRecoveryState: -1, ISR: []ids.NodeID{1}, EligibleLeaderReplicas: []ids.NodeID{2}})
+		if code := e.sets(t, c.res, c.key, c.value); code != 0 || (len(e.only().ELR) == 0) != c.void {
+			t.Errorf("%s: code %d %+v", c.what, code, *e.only())
+		}
+	}
+}
+
+// TestEligibleLeadersBegin: from then on min.insync.replicas is the same on all brokers.
+func TestEligibleLeadersBegin(t *testing.T) {
+	for _, had := range []bool{false, true} {
+		e := kafkaLike(t)
+		var d Decision
+		d.add(&records.FeatureLevelRecord{Name: image.ELRVersionFeature}, 0)
+		d.add(&records.ConfigRecord{ResourceType: image.BrokerResource, Name: minISRKey}, 0)
+		if had {
+			d.add(&records.ConfigRecord{ResourceType: image.BrokerResource, Name: minISRKey, Value: ptr("2")}, 0)
+		}
+		d.add(&records.ConfigRecord{ResourceType: image.BrokerResource, ResourceName: "1", Name: minISRKey, Value: ptr("3")}, 0)
+		d.add(&records.ConfigRecord{ResourceType: image.BrokerResource, ResourceName: "1", Name: "log.retention.ms", Value: ptr("5")}, 0)
+		d.add(&records.ConfigRecord{ResourceType: image.TopicResource, ResourceName: "exists", Name: minISRKey, Value: ptr("4")}, 0)
+		e.apply(t, d)
+		req := kmsg.NewPtrUpdateFeaturesRequest()
+		u := kmsg.NewUpdateFeaturesRequestFeatureUpdate()
+		u.Feature, u.MaxVersionLevel, u.UpgradeType = image.ELRVersionFeature, 1, 1
+		req.Version, req.FeatureUpdates = 2, []kmsg.UpdateFeaturesRequestFeatureUpdate{u}
+		d, err := UpdateFeatures(e, req)
+		if err != nil || d.Reply.(*kmsg.UpdateFeaturesResponse).ErrorCode != 0 || !d.Atomic {
+			t.Fatalf("%+v %v", d.Reply, err)
+		}
+		e.apply(t, d)
+		all := map[string]string{minISRKey: "1"}
+		if had {
+			all[minISRKey] = "2"
+		}
+		of := func(kind int8, name string) map[string]string {
+			return e.Image.Configs.Of(image.Resource{Type: kind, Name: name})
+		}
+		if !e.elr() || !maps.Equal(of(image.BrokerResource, ""), all) || !maps.Equal(of(image.BrokerResource, "1"), map[string]string{"log.retention.ms": "5"}) ||
+			of(image.TopicResource, "exists")[minISRKey] != "4" {
+			t.Errorf("had %v: all %v, broker 1 %v", had, of(image.BrokerResource, ""), of(image.BrokerResource, "1"))
+		}
+	}
 }
 
 // TestListsAreChanged: what is appended is there once, and what is taken away is as often as

@@ -368,6 +368,72 @@ func TestLeadersAreElected(t *testing.T) {
 	}
 }
 
+// TestUncleanElectionEndsEligibility: who was eligible has what was committed before, and not
+// what is from then on. So it is when eligible leaders are no longer kept.
+func TestUncleanElectionEndsEligibility(t *testing.T) {
+	e, _ := trio(t, true)
+	for _, id := range []ids.NodeID{3, 2, 1} {
+		e.change(t, records.PartitionChangeRecord{Leader: 1, LeaderRecoveryState: -1, ISR: []ids.NodeID{1}, EligibleLeaderReplicas: []ids.NodeID{2}})
+		e.apply(t, Fence(e, id))
+	}
+	if p := e.only(); p.HasLeader() || !slices.Equal(p.ELR, []ids.NodeID{1, 2}) {
+		t.Fatalf("%+v", *p)
+	}
+	e.beat(t, 3, e.Image.Cluster.Broker(3).Epoch, nil)
+	if p := e.only(); p.Leader != 3 || !p.Recovering || !slices.Equal(p.ISR, []ids.NodeID{3}) || len(p.ELR)+len(p.LastKnownELR) > 0 {
+		t.Errorf("%+v", *p)
+	}
+	e, _ = trio(t, false)
+	e.change(t, records.PartitionChangeRecord{Leader: 1, LeaderRecoveryState: -1, ISR: []ids.NodeID{1}, EligibleLeaderReplicas: []ids.NodeID{2}})
+	e.apply(t, Decision{Records: []records.Versioned{{Record: &records.FeatureLevelRecord{Name: image.ELRVersionFeature}}}})
+	if code := e.alters(t, 0, 1, 3); code != 0 || len(e.only().ELR) > 0 {
+		t.Errorf("code %d %+v", code, *e.only())
+	}
+}
+
+// TestISRShrinksInOldVersions: brokers before 3.6 learn of a smaller ISR by the leader epoch only.
+func TestISRShrinksInOldVersions(t *testing.T) {
+	for mv := image.MetadataVersion(11); mv <= 12; mv++ {
+		e, _ := trio(t, false)
+		d := Decision{}
+		d.add(&records.FeatureLevelRecord{Name: image.ELRVersionFeature}, 0)
+		d.add(&records.FeatureLevelRecord{Name: image.MetadataVersionFeature, FeatureLevel: int16(mv)}, 0)
+		e.apply(t, d)
+		old := mv == 11
+		for _, c := range []struct {
+			isr  []int32
+			bump bool
+		}{{[]int32{1, 2}, old}, {[]int32{1, 2}, false}, {[]int32{1, 2, 3}, false}, {[]int32{1, 3}, old}} {
+			before := *e.only()
+			want := before.LeaderEpoch
+			if c.bump {
+				want++
+			}
+			if code := e.alters(t, 0, c.isr...); code != 0 || e.only().Leader != 1 || e.only().LeaderEpoch != want || !slices.Equal(e.only().ISR, nodes(c.isr)) {
+				t.Errorf("%v: ISR %v after %+v: code %d %+v", mv, c.isr, before, code, *e.only())
+			}
+		}
+	}
+}
+
+// TestLastLeaderIsForgotten: when there is a leader again, be it node 0, nobody is taken for
+// the one before the partition lost all.
+func TestLastLeaderIsForgotten(t *testing.T) {
+	e, _ := trio(t, false)
+	e.join(t, 0, 1)
+	all := []ids.NodeID{0, 1, 2}
+	e.change(t, records.PartitionChangeRecord{Leader: 0, LeaderRecoveryState: -1, Replicas: all, Directories: make([]ids.DirectoryID, 3), ISR: []ids.NodeID{0}, EligibleLeaderReplicas: []ids.NodeID{}})
+	e.change(t, records.PartitionChangeRecord{Leader: noLeaderChange, LeaderRecoveryState: -1, Directories: []ids.DirectoryID{{0, 200}, {1, 200}, {2, 200}}})
+	e.apply(t, Fence(e, 0))
+	if p := e.only(); p.HasLeader() || !slices.Equal(p.LastKnownELR, []ids.NodeID{0}) || !slices.Equal(p.ELR, []ids.NodeID{0}) {
+		t.Fatalf("%+v", *p)
+	}
+	e.beat(t, 0, e.Image.Cluster.Broker(0).Epoch, nil)
+	if p := e.only(); p.Leader != 0 || len(p.LastKnownELR)+len(p.ELR) > 0 || p.Recovering {
+		t.Errorf("%+v", *p)
+	}
+}
+
 func TestElectionRequests(t *testing.T) {
 	e, _ := trio(t, false)
 	req := kmsg.NewPtrElectLeadersRequest()
