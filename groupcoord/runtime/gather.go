@@ -18,6 +18,17 @@ func sizeOf(records []Record) int {
 	return n
 }
 
+// fitting is how many of the records, at least one, a batch of limit bytes holds.
+func fitting(records []Record, limit int) int {
+	size := batch.HeaderSize
+	for n := range records {
+		if size += sizeOf(records[n : n+1]); size > limit {
+			return max(n, 1)
+		}
+	}
+	return len(records)
+}
+
 // pendingReply is an operation in the gathering batch.
 type pendingReply struct {
 	done    func(now int64, err error)

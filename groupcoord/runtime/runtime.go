@@ -100,8 +100,8 @@ type Outcome struct {
 	// Done, if not nil, learns that Records and all that the decision may rest on
 	// are committed (nil), or why they are not.
 	Done func(now int64, err error)
-	// Split: the records stand each for themselves and may be appended in several
-	// batches, of which the last may fail although the first did not.
+	// Split: the records may be appended in several batches, in order, of which the
+	// last may fail although the first did not; what is behind a failed one is not appended.
 	Split bool
 	// Out, if not nil, is told to send when Done and those of the operations that
 	// end together with it have put their replies into outboxes.

@@ -13,6 +13,7 @@ import (
 	"github.com/gregorbroker/gregor/groupcoord/runtime/runtimetest"
 	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"go.uber.org/zap"
 )
 
@@ -383,6 +384,48 @@ func TestSplitOutcomesFitTheLog(t *testing.T) {
 
 // What has to be one batch and is too large for one is refused, unless it fits
 // compressed; nobody who asks with it suffers for it.
+// Of an outcome in several batches there is always a beginning in the log: the end of
+// one says what the beginning means.
+func TestWhatIsBehindAFailedBatchIsNotAppended(t *testing.T) {
+	for fails := range 3 {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench()
+			b.log.MaxBatch = 2000
+			b.rt.Lead(0, 1)
+			synctest.Wait()
+			appends := 0
+			b.log.Fail = func(int32) error {
+				if appends++; appends == fails+1 {
+					return kerr.NotEnoughReplicas
+				}
+				return nil
+			}
+			r := &result{}
+			b.rt.Do(0, "", func(*register, int64) runtime.Outcome {
+				var out []runtime.Record
+				for i := range 300 {
+					out = append(out, runtime.Record{Key: fmt.Append(nil, i), Value: []byte("v")})
+				}
+				return runtime.Outcome{Records: out, Split: true, Done: func(_ int64, err error) { r.ends++; r.err = err }}
+			}, nil)
+			after := b.set("after", "1")
+			synctest.Wait()
+			r.want(t, 1, kerr.NotEnoughReplicas)
+			after.want(t, 1, nil)
+			n := len(b.last.values) - 1
+			for i := range n {
+				if b.last.values[fmt.Sprint(i)] == "" {
+					t.Fatalf("%d records are applied, and not the one numbered %d", n, i)
+				}
+			}
+			if appends != fails+2 || n > 0 != (fails > 0) {
+				t.Fatalf("%d appends, %d records", appends, n)
+			}
+			b.rt.Close()
+		})
+	}
+}
+
 func TestOneBatchOrNone(t *testing.T) {
 	for codec, fits := range map[batch.Codec]bool{batch.None: false, batch.Zstd: true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -233,17 +233,32 @@ func (s *shard[M]) gather(o Outcome, scope string, now int64) {
 	s.gathering.add(o, scope)
 }
 
-// split gathers the two halves of an outcome; Done gets the first error of both.
+// split gathers the records of an outcome, as many at a time as a batch holds, in
+// order: what comes behind a batch that was not appended is not either. Done gets
+// the first error of all.
 func (s *shard[M]) split(o Outcome, scope string, now int64) {
-	half := len(o.Records) / 2
 	var first error
-	s.gather(Outcome{Records: o.Records[:half], Split: true, Done: func(_ int64, err error) { first = err }}, scope, now)
-	s.gather(Outcome{Records: o.Records[half:], Split: true, Out: o.Out, Done: func(now int64, err error) {
-		if first != nil {
-			err = first
+	note := func(_ int64, err error) {
+		if first == nil {
+			first = err
 		}
-		if o.Done != nil {
-			o.Done(now, err)
+	}
+	rest, limit := o.Records, s.rt.opts.Log.MaxBatchBytes(s.partition)
+	for first == nil {
+		n := fitting(rest, limit)
+		if n == len(rest) {
+			break
+		}
+		s.gather(Outcome{Records: rest[:n], Split: true, Done: note}, scope, now)
+		s.flush(now)
+		rest = rest[n:]
+	}
+	if first != nil {
+		rest = nil
+	}
+	s.gather(Outcome{Records: rest, Split: true, Out: o.Out, Done: func(now int64, err error) {
+		if note(now, err); o.Done != nil {
+			o.Done(now, first)
 		}
 	}}, scope, now)
 }
