@@ -354,6 +354,41 @@ func TestSessionsWhenTheClockIsSet(t *testing.T) {
 	}
 }
 
+// A consumer that commits is alive, also when its heartbeats are late.
+func TestACommitIsAsGoodAsAHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(nil)
+		h.lead(1)
+		defer h.close()
+		c := &eager{name: "c"}
+		r := c.joinRequest()
+		r.Version = 3
+		h.svc.JoinGroup(Caller{ClientID: "c", Host: "/h"}, r, c.joined)
+		synctest.Wait()
+		h.clock.Advance(3_000) // the initial delay
+		synctest.Wait()
+		sync := kmsg.NewPtrSyncGroupRequest()
+		sync.Group, sync.MemberID, sync.Generation, sync.GroupAssignment = "g", c.member, c.gen, c.assign
+		c.synced(ask(h.svc.SyncGroup, sync))
+		for range 3 {
+			h.clock.Advance(5_000) // of a session of 6 s
+			synctest.Wait()
+			commit := commitOf("g", "t", 8, 1)
+			commit.MemberID, commit.Generation = c.member, c.gen
+			if r := ask(h.svc.OffsetCommit, commit); r.Topics[0].Partitions[0].ErrorCode != 0 {
+				t.Fatalf("commit: %+v", r)
+			}
+		}
+		h.clock.Advance(6_000)
+		synctest.Wait()
+		beat := kmsg.NewPtrHeartbeatRequest()
+		beat.Group, beat.MemberID, beat.Generation = "g", c.member, c.gen
+		if r := ask(h.heartbeat, beat); r.ErrorCode != kerr.UnknownMemberID.Code {
+			t.Fatalf("silent for a session: %+v", r)
+		}
+	})
+}
+
 // A member's id is made of what the client says of itself. Kafka 4.3.1 answers
 // UNKNOWN_SERVER_ERROR when it gets longer than a string may be.
 func TestIDsOfMembersFitIntoRecords(t *testing.T) {
