@@ -27,7 +27,8 @@
 //   - The reader is at most one frame ahead of what is handled. What may be
 //     handled is decided by the class of the call before it (apikey.Class).
 //   - Memory is claimed from the budget before a body is read, and a buffer
-//     larger than firstGrant is only made when that many bytes have arrived. A
+//     larger than firstGrant is only made when that many bytes have arrived, or
+//     for a connection that has sent as many before (maxBelieved in all). A
 //     call that waits for others holds none of it, but for a Produce.
 //   - Every call is finished exactly once: Reply, ReplyRegions, NoReply or
 //     Close; a connection's end finishes what is left and releases every

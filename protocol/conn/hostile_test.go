@@ -143,6 +143,43 @@ func TestClaimedLengthsCostNothing(t *testing.T) {
 	}
 }
 
+// Who has sent as much before is believed the next length, but all together no
+// more than maxBelieved; and no larger one.
+func TestLengthsOfTheProvenCostABounded(t *testing.T) {
+	s, dial := serve(t, HandlerFunc(answer), Limits{}, Options{})
+	const size, n = 8 << 20, maxBelieved/(8<<20) + 5
+	announce := func(c net.Conn, size uint32) {
+		c.Write(append(binary.BigEndian.AppendUint32(nil, size), "\x00\x00\x00\x03\x00\x00\x00\x01\xff\xff"...))
+	}
+	whole := produce(1, size-11)
+	var conns []net.Conn
+	for range n {
+		c := dial()
+		c.Write(whole)
+		readReply(t, c)
+		conns = append(conns, c)
+	}
+	if b := s.believed.Load(); b != 0 {
+		t.Fatalf("%d bytes believed, and nothing is to come", b)
+	}
+	announce(conns[0], size+1)
+	waitUntil(t, func() bool { return countGoroutinesIn("readFull") == 1 })
+	if b := s.believed.Load(); b != 0 {
+		t.Fatalf("%d bytes believed of a frame larger than any before", b)
+	}
+	for _, c := range conns[1:] {
+		announce(c, size)
+	}
+	waitUntil(t, func() bool { return countGoroutinesIn("readFull") == n })
+	if b := s.believed.Load(); b != maxBelieved {
+		t.Fatalf("%d bytes believed, not %d", b, maxBelieved)
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+	waitUntil(t, func() bool { return s.believed.Load() == 0 })
+}
+
 func countGoroutinesIn(f string) int {
 	buf := make([]byte, 4<<20)
 	return strings.Count(string(buf[:runtime.Stack(buf, true)]), "conn.(*Conn)."+f+"(")
@@ -206,10 +243,7 @@ func TestPipeliningWithoutReading(t *testing.T) {
 	reply := make([]byte, 64<<10)
 	s, dial := serve(t, HandlerFunc(func(c *Call) {
 		handled.Add(1)
-		head := emptyReply(c.Header.CorrelationID)
-		head = append(head, reply...)
-		binary.BigEndian.PutUint32(head, uint32(len(head)-4))
-		c.ReplyRegions(head, nil)
+		large(c, reply)
 	}), Limits{Idle: 300 * time.Millisecond}, Options{})
 	c := dial()
 	go func() {
@@ -220,9 +254,57 @@ func TestPipeliningWithoutReading(t *testing.T) {
 			}
 		}
 	}()
-	waitUntil(t, func() bool { return s.Counters().Open.Load() == 0 }) // stalled, and cut for it
+	waitUntil(t, func() bool { return s.Counters().Accepted.Load() == 1 && s.Counters().Open.Load() == 0 }) // stalled, and cut for it
 	if n := handled.Load(); n > 2000 {
 		t.Fatalf("%d requests were handled for a client that reads nothing", n)
+	}
+}
+
+// large replies with body, whatever that says.
+func large(c *Call, body []byte) {
+	head := append(emptyReply(c.Header.CorrelationID), body...)
+	binary.BigEndian.PutUint32(head, uint32(len(head)-4))
+	c.ReplyRegions(head, nil)
+}
+
+// The reader stops at so many calls that are not answered, or at so many bytes of
+// answers that are not taken.
+func TestQueueIsBounded(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reply int // bytes, 0 = never
+		most  int64
+	}{"calls": {0, maxQueuedCalls}, "bytes": {1 << 20, maxQueuedBytes>>20 + 20}} {
+		t.Run(name, func(t *testing.T) {
+			var handled atomic.Int64
+			calls := make(chan *Call, 2*maxQueuedCalls)
+			_, dial := serve(t, HandlerFunc(func(c *Call) {
+				handled.Add(1)
+				calls <- c
+			}), Limits{SendBuffer: 4096}, Options{})
+			c := dial()
+			c.(*net.TCPConn).SetReadBuffer(4096)
+			if tc.reply > 0 {
+				done := make(chan struct{})
+				defer func() { close(calls); <-done }()
+				go func() {
+					defer close(done)
+					for call := range calls {
+						large(call, make([]byte, tc.reply))
+					}
+				}()
+			}
+			var all []byte
+			for i := range int32(2 * maxQueuedCalls) {
+				all = append(all, commit(i)...)
+			}
+			c.Write(all)
+			waitUntil(t, func() bool { return countGoroutinesIn("waitForChange") == 1 })
+			if n := handled.Load(); n > tc.most {
+				t.Fatalf("%d requests were handled", n)
+			}
+			c.Close()
+			waitUntil(t, func() bool { return countGoroutinesIn("waitForChange") == 0 || tc.reply == 0 })
+		})
 	}
 }
 

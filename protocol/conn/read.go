@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"net"
 	"syscall"
 	"time"
@@ -16,13 +17,16 @@ import (
 // Sizes of reading. An idle connection holds peekSmall bytes; one that sends
 // frames of up to peekLarge gets a buffer in which they fit, so that each
 // costs one read. Of a large frame, memory beyond firstGrant is made only when
-// that much has arrived: a length costs nothing until it is true.
+// that much has arrived: a length costs nothing until it is true. Growing costs a
+// copy of what has arrived, so a connection that has sent as large a frame is
+// believed at once, as long as what all of them are believed is below maxBelieved.
 const (
-	peekSmall  = 512
-	peekLarge  = 4096
-	firstGrant = 64 << 10
-	nextGrant  = 1 << 20
-	minFrame   = 8 // api key, version, correlation id
+	peekSmall   = 512
+	peekLarge   = 4096
+	firstGrant  = 64 << 10
+	nextGrant   = 1 << 20
+	maxBelieved = 64 << 20
+	minFrame    = 8 // api key, version, correlation id
 )
 
 // Errors that end a connection.
@@ -38,6 +42,9 @@ type input struct {
 	buf  []byte // made by the first read
 	r, w int    // buf[r:w] is read and not consumed
 	raw  rawReader
+	// proven is the size, rounded up, of the largest frame that came whole; of what
+	// is not worth keeping (maxClass) nothing is proven.
+	proven int
 }
 
 // nextCall reads one frame and its header.
@@ -108,7 +115,12 @@ func (c *Conn) readFrame(call *Call, size int) (raw []byte, err error) {
 	}
 	c.act.bodyBegins(c.ln.limits, size)
 	defer c.act.bodyEnds()
-	raw = call.memory(min(size, firstGrant), pooled)
+	grant := firstGrant
+	if size <= in.proven && c.srv.believe(size) {
+		defer c.srv.believed.Add(-int64(size))
+		grant = size
+	}
+	raw = call.memory(min(size, grant), pooled)
 	n := copy(raw, in.buf[in.r:in.w])
 	in.r += n
 	for {
@@ -116,9 +128,25 @@ func (c *Conn) readFrame(call *Call, size int) (raw []byte, err error) {
 			return nil, err
 		}
 		if n = len(raw); n == size {
+			in.prove(size)
 			return raw, nil
 		}
 		raw = call.growMemory(raw, min(size, max(nextGrant, 2*n)), pooled)
+	}
+}
+
+// believe tells whether a frame of n bytes that are to come may have its memory now.
+func (s *Server) believe(n int) bool {
+	if s.believed.Add(int64(n)) <= maxBelieved {
+		return true
+	}
+	s.believed.Add(-int64(n))
+	return false
+}
+
+func (in *input) prove(size int) {
+	if size <= 1<<maxClass {
+		in.proven = max(in.proven, 1<<bits.Len(uint(size-1)))
 	}
 }
 

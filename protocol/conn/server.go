@@ -34,6 +34,7 @@ type Server struct {
 	log      *zap.Logger
 	budget   *budget
 	counters Counters
+	believed atomic.Int64    // bytes of memory for what has not arrived yet, at most maxBelieved
 	ctx      context.Context // ends with Close: whoever waits for budget gives up
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup // acceptors, readers and the janitor
