@@ -123,7 +123,7 @@ func (w *Watch) Heard(l Line, id ids.NodeID, epoch int64) {
 	w.mu.Lock()
 	fresh := w.note(l, r)
 	b := w.brokers[id]
-	ask := b.open == nil && !b.asking && b.tries < maxTries && w.begin()
+	ask := b.epoch == epoch && b.open == nil && !b.asking && b.tries < maxTries && w.begin()
 	if ask {
 		b.asking, b.tries = true, b.tries+1
 	}
@@ -149,7 +149,9 @@ func (w *Watch) note(l Line, r registration) (fresh bool) {
 		w.brokers[r.id] = &broker{epoch: r.epoch}
 	}
 	w.lines[l] = r
-	w.brokers[r.id].lines++
+	if b := w.brokers[r.id]; b.epoch == r.epoch { // else it was let in by an image that is old by now
+		b.lines++
+	}
 	return !known
 }
 

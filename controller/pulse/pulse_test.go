@@ -200,6 +200,31 @@ func TestStrangersAreNotWatched(t *testing.T) {
 }
 
 // A line that ended before it was noted ends at once.
+// TestAHeartbeatOfAFormerLife: it was under way when the broker registered again, and looked at
+// the image before that. It neither counts as a line of the new life nor keeps it from being met.
+func TestAHeartbeatOfAFormerLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newTown(t, 1, 9)
+		latest, now := n.img, &line{}
+		n.port("b:2", context.DeadlineExceeded) // not open yet
+		n.Heard(now, 2, 9)
+		time.Sleep(10 * time.Second)
+		n.port("b:2", nil)
+		n.register(t, 1, 7)
+		n.Heard(&line{}, 2, 7)
+		n.img = latest
+		synctest.Wait()
+		n.Heard(now, 2, 9)
+		synctest.Wait()
+		n.port("b:2", syscall.ECONNREFUSED)
+		now.end()
+		synctest.Wait()
+		if len(n.dead) != 1 || n.dead[0] != (registration{2, 9}) {
+			t.Errorf("dead: %v", n.dead)
+		}
+	})
+}
+
 func TestALineThatEndedAlready(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, l := newTown(t, 5, 7), &line{}
