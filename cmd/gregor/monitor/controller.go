@@ -39,7 +39,7 @@ func controller(p *Page, m *active.Metrics, ignoresVoters float64) {
 	gauge("IgnoredStaticVoters", ignoresVoters)
 	gauge("LastAppliedRecordOffset", float64(m.Applied))
 	gauge("LastAppliedRecordTimestamp", float64(m.AppliedTime))
-	gauge("LastAppliedRecordLagMs", float64(m.AppliedLag))
+	gauge("LastAppliedRecordLagMs", lag(m))
 	gauge("LastCommittedRecordOffset", float64(m.Committed))
 	p.Counter("kafka.controller", "ControllerStats", "UncleanLeaderElectionsPerSec", float64(m.UncleanElections))
 	p.Counter("kafka.controller", "ControllerStats", "ElectionFromEligibleLeaderReplicasPerSec", float64(m.ElectionsFromELR))
@@ -65,13 +65,23 @@ func controllerBrokers(p *Page, brokers []active.BrokerMetrics) {
 	p.Gauge("kafka.controller", "KafkaController", "ControlledShutdownBrokerCount", leaving)
 }
 
+// lag is how far the copy may be behind, in ms. Where the records come from it is not,
+// as Kafka says too, however old the last one is: an idle controller that nobody
+// follows writes none.
+func lag(m *active.Metrics) float64 {
+	if m.Active {
+		return 0
+	}
+	return float64(m.AppliedLag)
+}
+
 // metadata prints the copy. The two error counts of broker-metadata-metrics stay 0
 // while the process lives: a record that does not replay ends it.
 func metadata(p *Page, m *active.Metrics, ignoresVoters float64) {
 	gauge := func(name string, v float64) { p.Gauge("kafka.server", "broker-metadata-metrics", name, v) }
 	gauge("last-applied-record-offset", float64(m.Applied))
 	gauge("last-applied-record-timestamp", float64(m.AppliedTime))
-	gauge("last-applied-record-lag-ms", float64(m.AppliedLag))
+	gauge("last-applied-record-lag-ms", lag(m))
 	gauge("ignored-static-voters", ignoresVoters)
 	gauge("metadata-load-error-count", 0)
 	gauge("metadata-apply-error-count", 0)

@@ -31,3 +31,15 @@ func TestControllerShowsKafkasBeans(t *testing.T) {
 		}
 	}
 }
+
+// The alarm "it keeps growing" is for who hears nothing, not for who has nothing to say.
+func TestTheActiveControllerDoesNotLag(t *testing.T) {
+	for leads, want := range map[bool]string{true: "0", false: "5000"} {
+		got := page(t, Metadata(func() active.Metrics { return active.Metrics{Active: leads, AppliedLag: 5000} }, func() bool { return false }, true))
+		for _, name := range []string{"kafka_controller_kafkacontroller_lastappliedrecordlagms", "kafka_server_brokermetadatametrics_last_applied_record_lag_ms"} {
+			if !strings.Contains(got, name+" "+want+"\n") {
+				t.Errorf("active: %v: %s is not %s", leads, name, want)
+			}
+		}
+	}
+}
