@@ -267,45 +267,53 @@ func large(c *Call, body []byte) {
 	c.ReplyRegions(head, nil)
 }
 
-// The reader stops at so many calls that are not answered, or at so many bytes of
-// answers that are not taken.
-func TestQueueIsBounded(t *testing.T) {
-	for name, tc := range map[string]struct {
-		reply int // bytes, 0 = never
-		most  int64
-	}{"calls": {0, maxQueuedCalls}, "bytes": {1 << 20, maxQueuedBytes>>20 + 20}} {
-		t.Run(name, func(t *testing.T) {
-			var handled atomic.Int64
-			calls := make(chan *Call, 2*maxQueuedCalls)
-			_, dial := serve(t, HandlerFunc(func(c *Call) {
-				handled.Add(1)
-				calls <- c
-			}), Limits{SendBuffer: 4096}, Options{})
-			c := dial()
-			c.(*net.TCPConn).SetReadBuffer(4096)
-			if tc.reply > 0 {
-				done := make(chan struct{})
-				defer func() { close(calls); <-done }()
-				go func() {
-					defer close(done)
-					for call := range calls {
-						large(call, make([]byte, tc.reply))
-					}
-				}()
-			}
-			var all []byte
-			for i := range int32(2 * maxQueuedCalls) {
-				all = append(all, commit(i)...)
-			}
-			c.Write(all)
-			waitUntil(t, func() bool { return countGoroutinesIn("waitForChange") == 1 })
-			if n := handled.Load(); n > tc.most {
-				t.Fatalf("%d requests were handled", n)
-			}
-			c.Close()
-			waitUntil(t, func() bool { return countGoroutinesIn("waitForChange") == 0 || tc.reply == 0 })
-		})
+// The reader stops at so many calls that are not answered.
+func TestUnansweredCallsAreBounded(t *testing.T) {
+	var handled atomic.Int64
+	_, dial := serve(t, HandlerFunc(func(*Call) { handled.Add(1) }), Limits{}, Options{})
+	var all []byte
+	for i := range int32(2 * maxQueuedCalls) {
+		all = append(all, commit(i)...)
 	}
+	dial().Write(all)
+	waitUntil(t, func() bool { return countGoroutinesIn("waitForChange") == 1 })
+	if n := handled.Load(); n != maxQueuedCalls {
+		t.Fatalf("%d requests were handled", n)
+	}
+}
+
+// The reader stops at so many bytes of answers that are not taken.
+func TestUntakenBytesAreBounded(t *testing.T) {
+	const size = 1 << 20
+	calls, answered, over := make(chan *Call), make(chan struct{}), make(chan struct{})
+	_, dial := serve(t, HandlerFunc(func(c *Call) {
+		select {
+		case calls <- c:
+		case <-over:
+		}
+	}), Limits{SendBuffer: 4096}, Options{})
+	c := dial()
+	c.(*net.TCPConn).SetReadBuffer(4096)
+	var n atomic.Int64
+	go func() { // one after the other, each answered from elsewhere
+		defer close(answered)
+		for i := range int32(2 * maxQueuedCalls) {
+			c.Write(commit(i))
+			select {
+			case call := <-calls:
+				large(call, make([]byte, size))
+				n.Add(1)
+			case <-over:
+				return
+			}
+		}
+	}()
+	waitUntil(t, func() bool { return countGoroutinesIn("waitForChange") == 1 })
+	if n := n.Load(); n < maxQueuedBytes/size || n > maxQueuedBytes/size+20 {
+		t.Errorf("%d requests were handled", n)
+	}
+	close(over)
+	<-answered
 }
 
 func TestConnectionLimits(t *testing.T) {
