@@ -3,6 +3,7 @@ package fetchsession
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/gregorbroker/gregor/protocol/ids"
@@ -96,6 +97,49 @@ func TestIncrementalSendsOnlyNews(t *testing.T) {
 	cl.fetch(Request{}, failed)
 	if got := cl.fetch(Request{}, func(p Partition) Result { return Result{HighWatermark: 6} }); !equal(got, 2, 0, 3) {
 		t.Fatalf("sent %v after an error was over", got)
+	}
+}
+
+// What is news to a client, one thing at a time.
+func TestWhatIsNews(t *testing.T) {
+	cl, _ := newClient(t, 10)
+	told := Result{HighWatermark: 5, LogStart: 1, Topic: "t"}
+	cl.fetch(Request{Partitions: parts(0)}, func(Partition) Result { return told })
+	for name, r := range map[string]Result{
+		"records":            {HighWatermark: 5, LogStart: 1, Bytes: 1},
+		"an error":           {HighWatermark: 5, LogStart: 1, Error: true},
+		"the high watermark": {HighWatermark: 6, LogStart: 1},
+		"the log's start":    {HighWatermark: 5, LogStart: 2},
+		"a log that differs": {HighWatermark: 5, LogStart: 1, Notable: true},
+	} {
+		if got := cl.fetch(Request{}, func(Partition) Result { return r }); len(got) != 1 {
+			t.Errorf("%s: sent %v", name, got)
+		}
+		again := cl.fetch(Request{}, func(Partition) Result { return told })
+		if changed := r.Error || r.HighWatermark != told.HighWatermark || r.LogStart != told.LogStart; (len(again) == 1) != changed {
+			t.Errorf("after %s: sent %v", name, again)
+		}
+	}
+	if got := cl.fetch(Request{}, func(Partition) Result { return told }); len(got) != 0 {
+		t.Errorf("nothing new: sent %v", got)
+	}
+}
+
+// The name of a topic stays with its partition, also when the client changes what it asks.
+func TestTopicIsRemembered(t *testing.T) {
+	cl, _ := newClient(t, 10)
+	var seen []string
+	look := func(name string) func(Partition) Result {
+		return func(p Partition) Result {
+			seen = append(seen, p.Topic)
+			return Result{Topic: name}
+		}
+	}
+	cl.fetch(Request{Partitions: parts(0)}, look(""))
+	cl.fetch(Request{}, look("t"))
+	cl.fetch(Request{Partitions: parts(0)}, look("t"))
+	if !slices.Equal(seen, []string{"", "", "t"}) {
+		t.Errorf("%q", seen)
 	}
 }
 
