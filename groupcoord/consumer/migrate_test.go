@@ -74,6 +74,18 @@ func TestUpgradeOfAGroupThatAllHaveLeft(t *testing.T) {
 	}
 }
 
+// A group that is too large for the classic protocol stays what it is.
+func TestNoDowngradeOfAGroupThatIsTooLarge(t *testing.T) {
+	for size, want := range map[int]bool{1: true, 0: false} {
+		s, _ := mixed(t)
+		s.gs.cfg.Downgrade, s.gs.cfg.ClassicMaxSize = true, size
+		g := s.gs.Get("g")
+		if d := s.gs.fence(g, []*Member{g.members["a"]}, s.at); (d.Adopt != nil) != want {
+			t.Fatalf("with %d allowed: %+v", size, d.Adopt)
+		}
+	}
+}
+
 // A join that is refused leaves nothing behind.
 func TestNothingIsLeftOfARefusedJoin(t *testing.T) {
 	gs := New(testConfig())
