@@ -60,6 +60,9 @@ type appended struct {
 	result        AppendResult
 	highWatermark ids.Offset
 	moved, stable bool // the high watermark, the last stable offset moved
+	// released: an open transaction had held the last stable offset back, so that
+	// it moved by more than what was appended.
+	released bool
 }
 
 // appendLocked writes, and moves the high watermark if it may.
@@ -80,7 +83,9 @@ func (p *Partition) appendLocked(batches []byte, o AppendOptions) (a appended) {
 		a.moved = p.core.appended(a.result.LastOffset + 1)
 	}
 	if a.moved {
+		held := p.lastStable.Load() != p.highWatermark.Load()
 		a.stable = p.publishLocked(log, a.result.FirstUnstableChanged)
+		a.released = a.stable && held
 	}
 	a.highWatermark = p.core.highWatermark
 	return a
@@ -145,7 +150,7 @@ func (p *Partition) moved(a *appended, inline bool) {
 	switch {
 	case !a.moved:
 		return
-	case a.stable && a.result.FirstUnstableChanged:
+	case a.released:
 		p.Waiters.WakeAll()
 	default:
 		p.Waiters.Wake(int64(a.result.Bytes), a.stable, inline)

@@ -2,7 +2,9 @@ package replica
 
 import (
 	"testing"
+	"time"
 
+	"github.com/gregorbroker/gregor/broker/wait"
 	"github.com/gregorbroker/gregor/protocol/batch"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/gregorbroker/gregor/storage/compact"
@@ -91,5 +93,28 @@ func TestMarkersGoWhenTheirTimeIsOver(t *testing.T) {
 		if got := hasMarker(t, log, marker); got != c.want {
 			t.Errorf("%s: the marker is there: %v", c.what, got)
 		}
+	}
+}
+
+// The end of a transaction makes more readable than its marker has bytes: who
+// waits for what is committed looks again, however much it waits for.
+func TestTheEndOfATransactionWakes(t *testing.T) {
+	w := newWorld(t)
+	w.create("t", 1, 1, 1)
+	w.m.Append(tp("t", 0), inTxn(t, "k", 0, false), all, func(AppendResult) {})
+	w.mustAppend(tp("t", 0), 5)
+	p := mustGet(t, w.m)
+	if p.LastStable() != 0 || p.HighWatermark() != 6 {
+		t.Fatalf("last stable offset %d, high watermark %d", p.LastStable(), p.HighWatermark())
+	}
+	fired := make(chan wait.Reason, 1)
+	waiter := wait.New(1<<30, func(r wait.Reason) { fired <- r })
+	p.Waiters.Add(waiter, true, func() bool { return false })
+	waiter.Start(20 * time.Second)
+	if _, err := p.AppendLocal(inTxn(t, "", -1, true), AppendOptions{Acks: -1, Origin: partlog.Coordinator, Epoch: ids.NoEpoch}); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-fired; r != wait.Enough || p.LastStable() != 7 {
+		t.Fatalf("woken by %v, last stable offset %d", r, p.LastStable())
 	}
 }
