@@ -1,6 +1,9 @@
 package raftio
 
 import (
+	"errors"
+	"io/fs"
+
 	"github.com/gregorbroker/gregor/controller/raft"
 	"github.com/gregorbroker/gregor/protocol/ids"
 )
@@ -22,11 +25,15 @@ func (n *Node) clean(c *raft.Core) error {
 	return n.driver.store.dropPrefix(start, n.wall(), c.HighWatermark(), snaps[:drop])
 }
 
-// surplus counts the oldest snapshots that are to go.
+// surplus counts the oldest snapshots that are to go. One whose file somebody removed is none
+// that the log could begin at.
 func (s *store) surplus(snaps []ids.OffsetAndEpoch, now int64, cfg *Config) (int, error) {
 	sizes, total := make([]int64, len(snaps)), s.log.Size()
 	for i, id := range snaps {
 		info, err := s.fs.Stat(s.snapshotPath(id))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -36,12 +43,12 @@ func (s *store) surplus(snaps []ids.OffsetAndEpoch, now int64, cfg *Config) (int
 	drop := 0
 	for drop+1 < len(snaps) {
 		age, err := s.snapshotTime(snaps[drop])
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return drop, err
 		}
 		tooOld := cfg.RetentionMs >= 0 && now-age > cfg.RetentionMs
 		tooMuch := cfg.RetentionBytes >= 0 && total > cfg.RetentionBytes
-		if !tooOld && !tooMuch {
+		if err == nil && !tooOld && !tooMuch {
 			break
 		}
 		total -= sizes[drop]

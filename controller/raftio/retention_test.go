@@ -68,3 +68,40 @@ func TestOldSnapshotsGoBySizeAndByAge(t *testing.T) {
 		})
 	}
 }
+
+// Somebody removes a snapshot's file. The next snapshot is written all the same, the log begins at one
+// that is there.
+func TestASnapshotThatSomebodyRemoved(t *testing.T) {
+	fs, rec := newDisk(t), newRecorder()
+	o := testOptions(fs, rec)
+	o.Config.SegmentBytes, o.Config.RetentionBytes, o.Config.RetentionMs = 2048, -1, -1
+	n := startNode(t, o)
+	rec.wait(t, "leadership", leads(rec))
+	var wrote []ids.OffsetAndEpoch
+	for i := range 3 {
+		for r := range 50 {
+			if _, err := n.Append(1, [][]byte{fmt.Appendf(nil, "a record %d of some length", r)}, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rec.wait(t, "commit", func() bool { return len(rec.records) == 50*(i+1) })
+		if i == 2 {
+			if err := fs.Remove(n.driver.store.snapshotPath(wrote[0])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := n.WriteSnapshot(rec.at, rec.time, func(func([]byte) bool) {}); err != nil {
+			t.Fatal(err)
+		}
+		wrote = append(wrote, rec.at)
+	}
+	if got, err := n.driver.store.listSnapshots(); err != nil || !slices.Equal(got, wrote[1:]) {
+		t.Errorf("left are %v of %v: %v", got, wrote, err)
+	}
+	if got := n.driver.store.log.StartOffset(); got != wrote[1].Offset {
+		t.Errorf("the log begins at %d, not at %v", got, wrote[1])
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
