@@ -94,9 +94,9 @@ func New(o Options) (*Controller, error) {
 		SessionTimeout:   time.Duration(o.Config.Int("broker.session.timeout.ms")) * time.Millisecond,
 		MaxIdle:          time.Duration(o.Config.Int("metadata.max.idle.interval.ms")) * time.Millisecond,
 		BalanceInterval:  balanceInterval(o.Config),
-		UncleanInterval:  time.Duration(o.Config.Long("unclean.leader.election.interval.ms")) * time.Millisecond,
+		UncleanInterval:  o.Config.Time("unclean.leader.election.interval.ms", time.Millisecond),
 		SnapshotBytes:    o.Config.Long("metadata.log.max.record.bytes.between.snapshots"),
-		SnapshotInterval: time.Duration(o.Config.Long("metadata.log.max.snapshot.interval.ms")) * time.Millisecond,
+		SnapshotInterval: o.Config.Time("metadata.log.max.snapshot.interval.ms", time.Millisecond),
 		Clock:            o.Raft.Clock, Seed: o.Raft.Seed, Logger: o.Raft.Logger, Failed: o.Raft.Failed,
 		Led: c.pulse.Led,
 	})
@@ -118,7 +118,7 @@ func balanceInterval(v *configs.Values) time.Duration {
 	if !v.Bool("auto.leader.rebalance.enable") {
 		return 0
 	}
-	return time.Duration(v.Long("leader.imbalance.check.interval.seconds")) * time.Second
+	return v.Time("leader.imbalance.check.interval.seconds", time.Second)
 }
 
 // listener passes on who leads behind the active controller's back: brokers

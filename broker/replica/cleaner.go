@@ -53,7 +53,7 @@ func (m *Manager) cleanerThread(c *cleaners, i int32) {
 		for !m.stopping() && c.Round(m.opts.Clock(), share) {
 		}
 		share.Done()
-		if !m.pause(max(time.Duration(v.Long("log.cleaner.backoff.ms")), 1) * time.Millisecond) {
+		if !m.pause(max(v.Time("log.cleaner.backoff.ms", time.Millisecond), time.Millisecond)) {
 			return
 		}
 	}

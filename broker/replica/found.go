@@ -43,7 +43,7 @@ func (m *Manager) openFound() {
 		return
 	case <-m.caughtUp:
 	}
-	interval := time.Duration(m.broker.Load().Long("log.retention.check.interval.ms")) * time.Millisecond
+	interval := m.broker.Load().Time("log.retention.check.interval.ms", time.Millisecond)
 	for rest := m.atRest(); len(rest) > 0; {
 		wait := interval
 		if at := m.openSome(rest); at < len(rest) {

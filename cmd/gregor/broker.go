@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -72,7 +71,7 @@ func (b *brokerRole) newLifecycle() (*lifecycle.Manager, error) {
 		HeartbeatInterval:   ms(v.Int("broker.heartbeat.interval.ms")),
 		SessionTimeout:      ms(v.Int("broker.session.timeout.ms")),
 		RegistrationTimeout: ms(v.Int("initial.broker.registration.timeout.ms")),
-		DirectoryTimeout:    millis(v.Long("log.dir.failure.timeout.ms")),
+		DirectoryTimeout:    v.Time("log.dir.failure.timeout.ms", time.Millisecond),
 		Controller:          b.forward, Logger: b.log,
 	}
 	if rack := v.String("broker.rack"); rack != "" {
@@ -225,7 +224,7 @@ func limits(v *configs.Values, listener string) conn.Limits {
 		MaxFrame:       v.Int("socket.request.max.bytes"),
 		MaxConnections: int(min(v.Int("max.connections"), v.Int("listener.name."+strings.ToLower(listener)+".max.connections"))),
 		MaxPerIP:       int(v.Int("max.connections.per.ip")),
-		Idle:           millis(v.Long("connections.max.idle.ms")),
+		Idle:           v.Time("connections.max.idle.ms", time.Millisecond),
 	}
 	// Kafka's defaults (100 KiB) would switch off the system's own tuning, so
 	// they hold only when somebody asks for them.
@@ -236,12 +235,6 @@ func limits(v *configs.Values, listener string) conn.Limits {
 		l.ReceiveBuffer = int(v.Int("socket.receive.buffer.bytes"))
 	}
 	return l
-}
-
-// millis takes what is more than a Duration holds, 292 years, for as long as that.
-func millis(n int64) time.Duration {
-	const most = int64(math.MaxInt64 / time.Millisecond)
-	return time.Duration(max(-most, min(n, most))) * time.Millisecond
 }
 
 func ms(n int32) time.Duration { return time.Duration(n) * time.Millisecond }

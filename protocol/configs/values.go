@@ -3,8 +3,10 @@ package configs
 import (
 	"errors"
 	"maps"
+	"math"
 	"slices"
 	"sync/atomic"
+	"time"
 )
 
 // Values is a configuration with every default filled in. It never changes and
@@ -146,6 +148,13 @@ func (v *Values) Int(name string) int32 {
 
 // Long is the value of a Long key; 0 for null.
 func (v *Values) Long(name string) int64 { return get[int64](v, name) }
+
+// Time is the value of a Long key that counts units. What is more than a Duration
+// holds, 292 years, is as long as that: people write "for ever" as the largest number.
+func (v *Values) Time(name string, unit time.Duration) time.Duration {
+	most := math.MaxInt64 / int64(unit)
+	return time.Duration(max(-most, min(v.Long(name), most))) * unit
+}
 
 // Bool is the value of a Boolean key.
 func (v *Values) Bool(name string) bool { return get[bool](v, name) }

@@ -2,9 +2,11 @@ package configs
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func node(extra ...string) map[string]string {
@@ -58,6 +60,23 @@ func TestDynamicBeatsStatic(t *testing.T) {
 	}
 	if got := resolve(t, "log.retention.minutes", "-1").RetentionMs(); got != -1 {
 		t.Errorf("for ever is %d", got)
+	}
+}
+
+// "For ever" is written as the largest number there is, and must not wrap around.
+func TestLongTimes(t *testing.T) {
+	const key = "log.cleaner.backoff.ms"
+	for text, want := range map[string]time.Duration{
+		"0": 0, "600000": 10 * time.Minute, "18446744073710": math.MaxInt64 / time.Millisecond * time.Millisecond,
+		fmt.Sprint(math.MaxInt64): math.MaxInt64 / time.Millisecond * time.Millisecond,
+	} {
+		v, err := Resolve(node(key, text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.Time(key, time.Millisecond); got != want {
+			t.Errorf("%s ms are %v, want %v", text, got, want)
+		}
 	}
 }
 
