@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -116,5 +117,39 @@ func TestTheEndOfATransactionWakes(t *testing.T) {
 	}
 	if r := <-fired; r != wait.Enough || p.LastStable() != 7 {
 		t.Fatalf("woken by %v, last stable offset %d", r, p.LastStable())
+	}
+}
+
+// A read tells of the aborted transactions in what it returns, whatever comes behind it.
+func TestAbortedTransactionsOfARead(t *testing.T) {
+	w := newWorld(t)
+	w.create("t", 1, 1, 1)
+	p := mustGet(t, w.m)
+	var size int
+	for i := range int32(20) { // of two offsets each
+		data := inTxn(t, "k", i, false)
+		size = len(data)
+		w.m.Append(tp("t", 0), data, all, func(AppendResult) {})
+		if _, err := p.AppendLocal(inTxn(t, "", -1, i%2 == 1), AppendOptions{Acks: -1, Origin: partlog.Coordinator, Epoch: ids.NoEpoch}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		from  ids.Offset
+		bytes int
+		first []ids.Offset
+	}{{0, size, []ids.Offset{0}}, {1, size, []ids.Offset{0}}, {2, size, nil}, {4, 4 * size, []ids.Offset{4}}, {20, 1 << 20, []ids.Offset{20, 24, 28, 32, 36}}} {
+		r, err := p.Read(ReadOptions{From: c.from, MaxBytes: c.bytes, MinOneBatch: true, Isolation: Committed, CurrentEpoch: ids.NoEpoch, LastFetchedEpoch: ids.NoEpoch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Slice.Release()
+		var got []ids.Offset
+		for _, a := range r.Aborted {
+			got = append(got, a.FirstOffset)
+		}
+		if !slices.Equal(got, c.first) {
+			t.Errorf("%d bytes from %d on: aborted %v, want %v", c.bytes, c.from, got, c.first)
+		}
 	}
 }

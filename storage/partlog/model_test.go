@@ -285,8 +285,12 @@ func (w *walk) readSome() {
 	if _, err := s.ReadAt(b, 0); err != nil {
 		w.failf("read: %v", err)
 	}
-	if want := w.m.bytesFrom(from); !bytes.HasPrefix(want, b) {
+	want := w.m.bytesFrom(from)
+	if !bytes.HasPrefix(want, b) {
 		w.failf("read %d, limit %d, %d bytes: not the model's", from, limit, size)
+	}
+	if next, _, err := batch.Next(want[len(b):]); err == nil && next.LastOffset() < s.End || s.End > limit {
+		w.failf("read %d, limit %d, %d bytes: it ends at %d at most, and another batch would", from, limit, size, s.End)
 	}
 	first := batch.View(b).Len()
 	for rest := b; len(rest) > 0; {
@@ -294,6 +298,9 @@ func (w *walk) readSome() {
 		w.must(err)
 		if v.LastOffset() >= limit && len(tail) != len(b)-v.Len() {
 			w.failf("read %d: batch %d-%d beyond limit %d", from, v.BaseOffset(), v.LastOffset(), limit)
+		}
+		if v.LastOffset() >= s.End {
+			w.failf("read %d: batch %d-%d beyond its end %d", from, v.BaseOffset(), v.LastOffset(), s.End)
 		}
 		first, rest = min(first, v.Len()), tail
 	}

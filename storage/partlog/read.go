@@ -19,6 +19,7 @@ type Slice struct {
 	Off         int64
 	Len         int
 	FirstOffset ids.Offset // the offset asked for; the first batch may begin below it
+	End         ids.Offset // no batch of the slice reaches it
 	release     func()
 }
 
@@ -114,7 +115,7 @@ func (l *Log) Read(from ids.Offset, maxBytes int, limit ids.Offset, minOneBatch 
 			l.remember(r.endOffset, r.seg, r.end)
 			l.mu.Unlock()
 		}
-		return Slice{File: r.file.File, Off: r.pos, Len: int(r.end - r.pos), FirstOffset: from, release: r.file.Release}, nil
+		return Slice{File: r.file.File, Off: r.pos, Len: int(r.end - r.pos), FirstOffset: from, End: r.upTo(), release: r.file.Release}, nil
 	}
 }
 
@@ -199,6 +200,14 @@ func (l *Log) locate(from, limit ids.Offset) (reading, error) {
 	}
 	r.file = f.Acquire()
 	return r, nil
+}
+
+// upTo is the offset below which all of the slice lies.
+func (r *reading) upTo() ids.Offset {
+	if r.endOffset >= 0 {
+		return r.endOffset
+	}
+	return min(r.limit, r.nextBase)
 }
 
 // find narrows the reading down to the slice.
