@@ -69,7 +69,7 @@ func (n *Node) refuseMonitorPort() error {
 	host, text, err := net.SplitHostPort(n.Values.String(key))
 	port, numErr := strconv.Atoi(text)
 	if err != nil || numErr != nil || port == 0 {
-		return nil //nolint:nilerr // what is no address has been refused already
+		return nil // what is no address has been refused already
 	}
 	for _, e := range slices.Concat(n.ControllerListeners, n.Listeners) {
 		if e.Port == port && (e.Host == host || anyAddress(e.Host) || anyAddress(host)) {
