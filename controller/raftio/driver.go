@@ -23,6 +23,22 @@ type driver struct {
 	store *store
 	out   outbox
 	note  func(string)
+
+	last string // of the notes, and
+	told int64  // when, ms since 1970
+}
+
+// noteAgain is how long a note is not repeated, in ms: what goes on is told once,
+// and not fifty times a second.
+const noteAgain = 10_000
+
+// tell passes on a note of the core's, unless it was just told.
+func (d *driver) tell(note string, wall int64) {
+	if note == d.last && wall >= d.told && wall-d.told < noteAgain {
+		return
+	}
+	d.last, d.told = note, wall
+	d.note(note)
 }
 
 // take prepares a message for the core: fetched bytes become entries.
@@ -45,7 +61,7 @@ func (d *driver) take(m raft.Message) raft.Message {
 // After an error the node must not go on.
 func (d *driver) persist(rd *raft.Ready, voters raft.VoterSet, wall int64) error {
 	for _, n := range rd.Notes {
-		d.note(n)
+		d.tell(n, wall)
 	}
 	if rd.Hard != nil {
 		if err := d.store.saveElection(*rd.Hard, rd.KRaft, voters); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/gregorbroker/gregor/protocol/conn"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
 )
 
 // network sends the core's requests. A node is reached by two lines: one for
@@ -23,7 +24,9 @@ type network struct {
 	node *Node
 	mu   sync.Mutex
 	line map[lineKey]*line
-	wait sync.WaitGroup
+	// strange are the addresses of which it was said that another cluster is there.
+	strange map[string]bool
+	wait    sync.WaitGroup
 }
 
 type lineKey struct {
@@ -40,7 +43,9 @@ type line struct {
 	peer   *peerVersions // what is told is never changed
 }
 
-func newNetwork(n *Node) *network { return &network{node: n, line: map[lineKey]*line{}} }
+func newNetwork(n *Node) *network {
+	return &network{node: n, line: map[lineKey]*line{}, strange: map[string]bool{}}
+}
 
 // send carries out one request and queues its reply, or what took its place.
 func (w *network) send(m raft.Message) {
@@ -82,7 +87,35 @@ func (w *network) exchange(m raft.Message) (raft.Body, error) {
 		}
 		return nil, err
 	}
+	if refusal(resp) == raft.InconsistentCluster && w.isNews(addr) {
+		w.node.o.Logger.Warn("A node of another cluster answers: either this node has another's folder, or controller.quorum.bootstrap.servers or controller.quorum.voters names another's controller",
+			zap.String("address", addr), zap.String("cluster of this node", w.node.o.ClusterID))
+	}
 	return decodeResponse(resp)
+}
+
+// isNews tells whether that another cluster is at addr has not been said yet.
+func (w *network) isNews(addr string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	said := w.strange[addr]
+	w.strange[addr] = true
+	return !said
+}
+
+// refusal is why a node refuses a request as a whole.
+func refusal(resp kmsg.Response) raft.Code {
+	switch r := resp.(type) {
+	case *kmsg.FetchResponse:
+		return raft.Code(r.ErrorCode)
+	case *kmsg.FetchSnapshotResponse:
+		return raft.Code(r.ErrorCode)
+	case *kmsg.VoteResponse:
+		return raft.Code(r.ErrorCode)
+	case *kmsg.BeginQuorumEpochResponse:
+		return raft.Code(r.ErrorCode)
+	}
+	return raft.None
 }
 
 // refused looks, after a connection broke, whether the port still answers: a process that
