@@ -27,6 +27,9 @@ func (c *controller) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, e
 	switch r := req.(type) {
 	case *kmsg.BrokerRegistrationRequest:
 		c.last = r
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		epoch, err := c.register(r)
 		var code *kerr.Error
 		if err != nil && !errors.As(err, &code) {
@@ -207,10 +210,12 @@ func TestRegistrationIsRepeated(t *testing.T) {
 func TestRegistrationFails(t *testing.T) {
 	for _, tt := range []struct {
 		err, want error
+		why       error // beside want
 		after     time.Duration
 	}{
-		{kerr.InconsistentClusterID, ErrWrongCluster, 0},
-		{errors.New("nobody there"), ErrRegistrationTimeout, time.Minute},
+		{kerr.InconsistentClusterID, ErrWrongCluster, nil, 0},
+		{errors.New("nobody there"), ErrRegistrationTimeout, nil, time.Minute},
+		{kerr.DuplicateBrokerRegistration, ErrRegistrationTimeout, kerr.DuplicateBrokerRegistration, time.Minute},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			begin := time.Now()
@@ -219,6 +224,9 @@ func TestRegistrationFails(t *testing.T) {
 			<-m.Stopped()
 			if !errors.Is(err, tt.want) || time.Since(begin) != tt.after {
 				t.Errorf("%v after %v, want %v after %v", err, time.Since(begin), tt.want, tt.after)
+			}
+			if tt.why != nil && (!errors.Is(err, tt.why) || errors.Is(err, context.DeadlineExceeded)) {
+				t.Errorf("%v does not say %v", err, tt.why)
 			}
 		})
 	}

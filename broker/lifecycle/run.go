@@ -54,6 +54,7 @@ func (m *Manager) run() {
 func (m *Manager) register() bool {
 	ctx, cancel := context.WithTimeout(m.ctx, m.o.RegistrationTimeout)
 	defer cancel()
+	var refusal error // the last one that was not the end of our patience
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, m.o.HeartbeatInterval) {
 		epoch, err := m.tryRegister(ctx)
 		switch {
@@ -67,8 +68,11 @@ func (m *Manager) register() bool {
 			return false
 		case m.ctx.Err() != nil || m.read().stopping:
 			return false
-		case ctx.Err() != nil:
-			m.failed <- errors.Join(ErrRegistrationTimeout, err)
+		case ctx.Err() == nil || refusal == nil:
+			refusal = err
+		}
+		if ctx.Err() != nil {
+			m.failed <- errors.Join(ErrRegistrationTimeout, refusal)
 			return false
 		}
 		m.o.Logger.Warn("the controller did not accept the registration, trying again", zap.Error(err))
