@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -76,7 +77,12 @@ func gregor(t *testing.T, wrapped []string, args ...string) *process {
 	}
 	p := &process{Cmd: exec.Command(line[0], line[1:]...), t: t, stdout: r, lines: bufio.NewScanner(r), stderr: output{more: make(chan struct{}, 1)}}
 	p.Env, p.Stdout, p.Stderr = append(os.Environ(), asProgram+"=1"), w, &p.stderr
-	if err := p.Start(); err != nil {
+	// Signals that this process was told to ignore (nohup, a shell's background) its
+	// child would ignore too. What has a handler here has the default there.
+	handled := make(chan os.Signal, 1)
+	signal.Notify(handled, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT)
+	err = p.Start()
+	if signal.Stop(handled); err != nil {
 		t.Fatal(err)
 	}
 	w.Close()
