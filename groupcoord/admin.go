@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/gregorbroker/gregor/groupcoord/runtime"
+	"github.com/gregorbroker/gregor/protocol/frame"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -58,7 +59,17 @@ func (s *Service) DescribeGroups(req *kmsg.DescribeGroupsRequest, reply func(*km
 		r.Version, r.Groups = req.Version, groups
 		reply(r)
 	})
+	named := frame.Repeats[string]{}
 	for i, id := range req.Groups {
+		failed := func(code int16) kmsg.DescribeGroupsResponseGroup {
+			g := kmsg.NewDescribeGroupsResponseGroup()
+			g.Group, g.ErrorCode = id, code
+			return g
+		}
+		if named.TooMany(id) {
+			all.set(i, failed(kerr.InvalidRequest.Code))
+			continue
+		}
 		readGroup(s, id,
 			func(sh *shard) kmsg.DescribeGroupsResponseGroup {
 				out := sh.describe(id, req.Version)
@@ -67,11 +78,7 @@ func (s *Service) DescribeGroups(req *kmsg.DescribeGroupsRequest, reply func(*km
 				}
 				return out
 			},
-			func(err error) kmsg.DescribeGroupsResponseGroup {
-				g := kmsg.NewDescribeGroupsResponseGroup()
-				g.Group, g.ErrorCode = id, code(err)
-				return g
-			},
+			func(err error) kmsg.DescribeGroupsResponseGroup { return failed(code(err)) },
 			func(g kmsg.DescribeGroupsResponseGroup) { all.set(i, g) })
 	}
 }

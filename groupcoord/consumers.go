@@ -9,6 +9,7 @@ import (
 	"github.com/gregorbroker/gregor/groupcoord/consumer"
 	"github.com/gregorbroker/gregor/groupcoord/records"
 	"github.com/gregorbroker/gregor/groupcoord/runtime"
+	"github.com/gregorbroker/gregor/protocol/frame"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -280,6 +281,7 @@ func (s *Service) ConsumerGroupDescribe(req *kmsg.ConsumerGroupDescribeRequest, 
 		r.Version, r.Groups = req.Version, groups
 		reply(r)
 	})
+	named := frame.Repeats[string]{}
 	for i, id := range req.Groups {
 		failed := func(code int16) kmsg.ConsumerGroupDescribeResponseGroup {
 			g := kmsg.NewConsumerGroupDescribeResponseGroup()
@@ -288,6 +290,10 @@ func (s *Service) ConsumerGroupDescribe(req *kmsg.ConsumerGroupDescribeRequest, 
 		}
 		if id == "" {
 			all.set(i, failed(kerr.InvalidGroupID.Code))
+			continue
+		}
+		if named.TooMany(id) {
+			all.set(i, failed(kerr.InvalidRequest.Code))
 			continue
 		}
 		readGroup(s, id,

@@ -1,6 +1,7 @@
 package groupcoord
 
 import (
+	"github.com/gregorbroker/gregor/protocol/frame"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -23,7 +24,14 @@ func (s *Service) OffsetFetch(req *kmsg.OffsetFetchRequest, reply func(*kmsg.Off
 		}
 		reply(r)
 	})
+	named := frame.Repeats[string]{}
 	for i := range groups {
+		if named.TooMany(groups[i].Group) {
+			refused := kmsg.NewOffsetFetchResponseGroup()
+			refused.Group, refused.ErrorCode = groups[i].Group, kerr.InvalidRequest.Code
+			all.set(i, refused)
+			continue
+		}
 		s.fetchGroup(&groups[i], req, func(g kmsg.OffsetFetchResponseGroup) { all.set(i, g) })
 	}
 }

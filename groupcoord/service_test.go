@@ -3,6 +3,7 @@ package groupcoord
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/gregorbroker/gregor/groupcoord/consumer"
 	"github.com/gregorbroker/gregor/groupcoord/runtime/runtimetest"
+	"github.com/gregorbroker/gregor/protocol/frame"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -432,4 +434,42 @@ func TestPartitionForGroup(t *testing.T) {
 			t.Errorf("PartitionFor(%q) = %d, want %d", group, got, want)
 		}
 	}
+}
+
+// A group's name is a few bytes and the answer all its members: named again and again
+// it is told of so often and no more.
+func TestAGroupIsToldOfSoOftenInAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(nil)
+		defer h.svc.Close()
+		h.lead(1)
+		ask(h.svc.OffsetCommit, commitOf("g", "t", 8, 1))
+		names := append(slices.Repeat([]string{"g"}, frame.MaxRepeats+2), "h")
+		want := append(slices.Repeat([]int16{0}, frame.MaxRepeats), kerr.InvalidRequest.Code, kerr.InvalidRequest.Code, 0)
+		fetch := fetchOf("g", 8, "t", 0)
+		for _, n := range names[1:] {
+			fetch.Groups = append(fetch.Groups, fetchOf(n, 8, "t", 0).Groups...)
+		}
+		var fetched, described, consumers []int16
+		for _, g := range ask(h.svc.OffsetFetch, fetch).Groups {
+			fetched = append(fetched, g.ErrorCode)
+		}
+		for _, g := range ask(h.svc.DescribeGroups, &kmsg.DescribeGroupsRequest{Version: 5, Groups: names}).Groups {
+			described = append(described, g.ErrorCode)
+		}
+		for _, g := range ask(h.svc.ConsumerGroupDescribe, &kmsg.ConsumerGroupDescribeRequest{Groups: names}).Groups {
+			consumers = append(consumers, g.ErrorCode)
+		}
+		if !slices.Equal(fetched, want) || !slices.Equal(described, want) {
+			t.Errorf("fetched %v, described %v", fetched, described)
+		}
+		for i := range want { // neither is a consumer group
+			if want[i] == 0 {
+				want[i] = kerr.GroupIDNotFound.Code
+			}
+		}
+		if !slices.Equal(consumers, want) {
+			t.Errorf("consumer groups %v", consumers)
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gregorbroker/gregor/protocol/batch"
+	"github.com/gregorbroker/gregor/protocol/frame"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -351,6 +352,13 @@ func TestSmallKeys(t *testing.T) {
 	ps := do[*kmsg.DescribeProducersResponse](t, c, prod).Topics
 	if a := ps[0].Partitions[0].ActiveProducers; len(a) != 1 || a[0].ProducerID != 9 || a[0].LastSequence != 9 || ps[0].Partitions[1].ErrorCode != 3 || ps[1].Partitions[0].ErrorCode != 17 {
 		t.Fatalf("%+v", ps)
+	}
+
+	prod.Topics = []kmsg.DescribeProducersRequestTopic{{Topic: "t", Partitions: make([]int32, frame.MaxRepeats+1)}}
+	for i, p := range do[*kmsg.DescribeProducersResponse](t, c, prod).Topics[0].Partitions {
+		if told := i < frame.MaxRepeats; told != (p.ErrorCode == 0) || told != (len(p.ActiveProducers) == 1) {
+			t.Fatalf("the same partition again, %d: %+v", i, p)
+		}
 	}
 
 	epoch := kmsg.NewPtrOffsetForLeaderEpochRequest()

@@ -4,6 +4,7 @@ import (
 	"github.com/gregorbroker/gregor/broker/replica"
 	"github.com/gregorbroker/gregor/protocol/configs"
 	"github.com/gregorbroker/gregor/protocol/conn"
+	"github.com/gregorbroker/gregor/protocol/frame"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -25,10 +26,17 @@ func newDescribeProducers(p Parts) Handle {
 
 func (h describeProducers) handle(c *conn.Call, req *kmsg.DescribeProducersRequest) {
 	resp := req.ResponseKind().(*kmsg.DescribeProducersResponse)
+	named := frame.Repeats[ids.TopicPartition]{}
 	for _, t := range req.Topics {
 		out := kmsg.NewDescribeProducersResponseTopic()
 		out.Topic = t.Topic
 		for _, p := range t.Partitions {
+			if named.TooMany(ids.TopicPartition{Topic: t.Topic, Partition: p}) {
+				refused := kmsg.NewDescribeProducersResponseTopicPartition()
+				refused.Partition, refused.ErrorCode = p, kerr.InvalidRequest.Code
+				out.Partitions = append(out.Partitions, refused)
+				continue
+			}
 			out.Partitions = append(out.Partitions, h.partition(t.Topic, p))
 		}
 		resp.Topics = append(resp.Topics, out)

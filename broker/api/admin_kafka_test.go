@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gregorbroker/gregor/protocol/frame"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -79,6 +81,23 @@ func TestConfigsAreDescribedAsKafkas(t *testing.T) {
 			if g != l {
 				t.Fatalf("resource %q:\ngot  %s\nwant %s", resource, g, l)
 			}
+		}
+	}
+}
+
+// A resource's name is a few bytes and its answer many thousand: named again and
+// again it is described so often and no more.
+func TestAResourceIsDescribedSoOftenInAnAnswer(t *testing.T) {
+	w := newAdminWorld(t)
+	r := kmsg.NewPtrDescribeConfigsRequest()
+	for range frame.MaxRepeats + 2 {
+		q := kmsg.NewDescribeConfigsRequestResource()
+		q.ResourceType, q.ResourceName = kmsg.ConfigResourceTypeBroker, ""
+		r.Resources = append(r.Resources, q)
+	}
+	for i, d := range w.do(4, r).(*kmsg.DescribeConfigsResponse).Resources {
+		if told := i < frame.MaxRepeats; told != (d.ErrorCode == 0) || !told && d.ErrorCode != kerr.InvalidRequest.Code {
+			t.Fatalf("%d: %+v", i, d)
 		}
 	}
 }

@@ -299,7 +299,12 @@ func bodies() []attack {
 	for i := range 300_000 {
 		keys.Resources[0].Configs = append(keys.Resources[0].Configs, kmsg.IncrementalAlterConfigsRequestResourceConfig{Name: fmt.Sprintf("%x", i)})
 	}
-	for _, r := range []kmsg.Request{many, parts, fetch, ids, keys} {
+	described := kmsg.NewPtrDescribeConfigsRequest()
+	described.IncludeSynonyms, described.IncludeDocumentation, described.Version = true, true, 3
+	for range 100_000 { // each answer would be some 100 KiB
+		described.Resources = append(described.Resources, kmsg.DescribeConfigsRequestResource{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: "1"})
+	}
+	for _, r := range []kmsg.Request{many, parts, fetch, ids, keys, described} {
 		as = append(as, attack{name: fmt.Sprintf("%s v%d: far too many", kmsg.NameForKey(r.Key()), r.GetVersion()), wantsAnswer: true, frames: [][]byte{kmsg.NewRequestFormatter().AppendRequest(nil, r, 1)}})
 	}
 	return as

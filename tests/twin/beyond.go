@@ -7,6 +7,7 @@ var beyond = []string{
 	"A malformed request costs its connection, as in Kafka; gregor also refuses what Kafka's decoder lets pass: tagged fields of another version, known tags of the wrong size, more than 1024 unknown tags in a request, and requests that would take more than 1 MiB + 16 times their size (at most 64 MiB) in memory.",
 	"A produced batch may unpack to at most 16 times max.message.bytes, at least 16 MiB (MESSAGE_TOO_LARGE beyond); Kafka has no bound.",
 	"All fetch sessions together name at most 1,048,576 partitions; beyond that a Fetch gets no session, as when the slots are full. Kafka bounds the sessions only.",
+	"A request that names the same resource, group or partition more than 16 times is told INVALID_REQUEST from the 17th on (DescribeConfigs, DescribeGroups, ConsumerGroupDescribe, OffsetFetch, DescribeProducers); Kafka has no bound.",
 	"A Fetch that waits is answered at once when another request arrives behind it on the same connection; in Kafka the request behind it waits for the fetch.",
 	"Bytes on disk that are not what was written are never served: a Fetch of a damaged batch is answered CORRUPT_MESSAGE, and the batches in front of it are served. Kafka looks at headers only: it serves batches whose records were changed (error code 0), for the client's checksum to find, or not, if the client does not check.",
 	"Indexes of active segments hold their entries only; Kafka preallocates them to segment.index.bytes. Either opens the other's.",

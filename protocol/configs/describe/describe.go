@@ -14,6 +14,7 @@ import (
 	"strconv"
 
 	"github.com/gregorbroker/gregor/protocol/configs"
+	"github.com/gregorbroker/gregor/protocol/frame"
 	"github.com/gregorbroker/gregor/protocol/ids"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -36,13 +37,18 @@ type Node struct {
 func Answer(n *Node, r *kmsg.DescribeConfigsRequest) *kmsg.DescribeConfigsResponse {
 	resp := r.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	known := !slices.ContainsFunc(r.Resources, func(q kmsg.DescribeConfigsRequestResource) bool { return !describable(q.ResourceType) })
+	named := frame.Repeats[resource]{}
 	for i := range r.Resources {
 		q := &r.Resources[i]
 		out := kmsg.NewDescribeConfigsResponseResource()
 		out.ResourceType, out.ResourceName = q.ResourceType, q.ResourceName
 		out.ErrorMessage = new(string) // Kafka's text for no error is empty here and null elsewhere
 		err := &refusal{kerr.InvalidRequest, kerr.InvalidRequest.Description}
-		if known { // one unknown type spoils the whole request
+		switch {
+		case !known: // one unknown type spoils the whole request
+		case named.TooMany(resource{q.ResourceType, q.ResourceName}):
+			err = badRequest("The resource is named more than %d times.", frame.MaxRepeats)
+		default:
 			out.Configs, err = n.resource(q, r)
 		}
 		if err != nil {
@@ -51,6 +57,12 @@ func Answer(n *Node, r *kmsg.DescribeConfigsRequest) *kmsg.DescribeConfigsRespon
 		resp.Resources = append(resp.Resources, out)
 	}
 	return resp
+}
+
+// resource is what an entry of a request is about.
+type resource struct {
+	kind kmsg.ConfigResourceType
+	name string
 }
 
 func describable(t kmsg.ConfigResourceType) bool {
