@@ -21,6 +21,9 @@ func commits(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if err := o.firstCommits(addr); err != nil {
+		return err
+	}
 	var done atomic.Int64
 	var wg sync.WaitGroup
 	errs := make([]error, o.clients)
@@ -41,6 +44,22 @@ func commits(ctx context.Context, o options) error {
 	n := float64(done.Load())
 	fmt.Printf("mode=commits clients=%d inflight=%d commits=%.0f s=%.2f krate=%.1f cpu_s=%.2f cpu_us=%.2f kcommits_per_core_s=%.1f rss_mib=%.1f\n",
 		o.clients, o.inflight, n, took, n/took/1e3, cost, cost/n*1e6, n/max(cost, 1e-9)/1e3, rss(o.pid))
+	return nil
+}
+
+// firstCommits makes the groups, and waits until each has its coordinator: their
+// partitions may have been made just now.
+func (o options) firstCommits(addr string) error {
+	w, err := dialWire(addr, "")
+	if err != nil {
+		return err
+	}
+	defer w.conn.Close()
+	for i := range o.clients {
+		if err := w.commit(commitOf(fmt.Sprint(o.group, "-", i), o.topic, int32(i%o.partitions), 1)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
