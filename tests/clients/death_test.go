@@ -24,16 +24,31 @@ func adminOf(t *testing.T, srv *node.Server) *kadm.Client {
 	})))
 }
 
-// leaderless waits until the metadata show that many partitions without a leader.
-func leaderless(t *testing.T, ctx context.Context, adm *kadm.Client, topic string, want int) {
+// partitionsOf are a topic's, once the broker that is asked has heard of it.
+func partitionsOf(t *testing.T, ctx context.Context, adm *kadm.Client, topic string) []kadm.PartitionDetail {
 	t.Helper()
 	for {
 		topics, err := adm.ListTopics(ctx, topic)
 		if err != nil {
 			t.Fatal(err)
 		}
+		if all := topics[topic].Partitions.Sorted(); len(all) > 0 {
+			return all
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("nobody knows %s", topic)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// leaderless waits until the metadata show that many partitions without a leader.
+func leaderless(t *testing.T, ctx context.Context, adm *kadm.Client, topic string, want int) {
+	t.Helper()
+	for {
 		without := 0
-		for _, p := range topics[topic].Partitions {
+		for _, p := range partitionsOf(t, ctx, adm, topic) {
 			if p.Leader < 0 {
 				without++
 			}
@@ -170,11 +185,7 @@ func (w *wire) close() {
 // leaves higher ones.
 func epochs(t *testing.T, ctx context.Context, adm *kadm.Client, topic string) (out []int32) {
 	t.Helper()
-	topics, err := adm.ListTopics(ctx, topic)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range topics[topic].Partitions.Sorted() {
+	for _, p := range partitionsOf(t, ctx, adm, topic) {
 		out = append(out, p.LeaderEpoch)
 	}
 	return out
