@@ -42,7 +42,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		cmd.SetArgs(strings.Fields(line))
 		cmd.SetOut(&bytes.Buffer{})
 		err := cmd.Execute()
-		if _, usage := err.(usageError); !usage || !strings.Contains(err.Error(), want) { //nolint:errorlint // nothing wraps it
+		if _, usage := err.(usageError); !usage || !strings.Contains(err.Error(), want) {
 			t.Errorf("gregor %s: %v, want a mistake of usage with %q", line, err, want)
 		}
 		if code := run(strings.Fields(line)); code != 2 {
