@@ -180,9 +180,11 @@ func TestLengthsOfTheProvenCostABounded(t *testing.T) {
 	waitUntil(t, func() bool { return s.believed.Load() == 0 })
 }
 
-func countGoroutinesIn(f string) int {
+func countGoroutinesIn(f string) int { return countStacks("conn.(*Conn)." + f + "(") }
+
+func countStacks(with string) int {
 	buf := make([]byte, 4<<20)
-	return strings.Count(string(buf[:runtime.Stack(buf, true)]), "conn.(*Conn)."+f+"(")
+	return strings.Count(string(buf[:runtime.Stack(buf, true)]), with)
 }
 
 func waitUntil(t *testing.T, f func() bool) {
@@ -301,6 +303,10 @@ func TestUntakenBytesAreBounded(t *testing.T) {
 			c.Write(commit(i))
 			select {
 			case call := <-calls:
+				// The reader writes what is ready before it reads on, and would wait there.
+				for countStacks("conn.(*rawReader).read(") == 0 {
+					time.Sleep(100 * time.Microsecond)
+				}
 				large(call, make([]byte, size))
 				n.Add(1)
 			case <-over:
