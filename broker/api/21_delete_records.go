@@ -28,29 +28,19 @@ func newDeleteRecords(p Parts) Handle {
 
 func (h deleteRecords) handle(c *conn.Call, req *kmsg.DeleteRecordsRequest) {
 	resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
-	wanted := map[ids.TopicPartition]ids.Offset{}
-	var order []ids.TopicPartition
+	var wanted lastWishes[ids.Offset]
 	for i := range req.Topics {
 		for _, p := range req.Topics[i].Partitions {
-			tp := ids.TopicPartition{Topic: req.Topics[i].Topic, Partition: p.Partition}
-			if _, again := wanted[tp]; !again {
-				order = append(order, tp)
-			}
-			wanted[tp] = ids.Offset(p.Offset)
+			wanted.add(ids.TopicPartition{Topic: req.Topics[i].Topic, Partition: p.Partition}, ids.Offset(p.Offset))
 		}
 	}
-	at := map[string]int{}
-	for _, tp := range order {
-		i, known := at[tp.Topic]
-		if !known {
-			i = len(resp.Topics)
-			at[tp.Topic] = i
-			resp.Topics = append(resp.Topics, kmsg.DeleteRecordsResponseTopic{Topic: tp.Topic})
-		}
-		start, err := h.delete(tp, wanted[tp])
-		resp.Topics[i].Partitions = append(resp.Topics[i].Partitions,
+	wanted.each(func(topic string) {
+		resp.Topics = append(resp.Topics, kmsg.DeleteRecordsResponseTopic{Topic: topic})
+	}, func(at int, tp ids.TopicPartition, before ids.Offset) {
+		start, err := h.delete(tp, before)
+		resp.Topics[at].Partitions = append(resp.Topics[at].Partitions,
 			kmsg.DeleteRecordsResponseTopicPartition{Partition: tp.Partition, LowWatermark: int64(start), ErrorCode: Code(err)})
-	}
+	})
 	c.Reply(resp)
 }
 

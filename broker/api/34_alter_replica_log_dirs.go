@@ -40,30 +40,20 @@ func newAlterReplicaLogDirs(p Parts) Handle {
 
 func (h alterReplicaLogDirs) handle(c *conn.Call, req *kmsg.AlterReplicaLogDirsRequest) {
 	resp := req.ResponseKind().(*kmsg.AlterReplicaLogDirsResponse)
-	wishes := map[ids.TopicPartition]string{}
-	var order []ids.TopicPartition
+	var wishes lastWishes[string]
 	for _, d := range req.Dirs {
 		for _, t := range d.Topics {
 			for _, p := range t.Partitions {
-				tp := ids.TopicPartition{Topic: t.Topic, Partition: p}
-				if _, again := wishes[tp]; !again {
-					order = append(order, tp)
-				}
-				wishes[tp] = d.Dir
+				wishes.add(ids.TopicPartition{Topic: t.Topic, Partition: p}, d.Dir)
 			}
 		}
 	}
-	at := map[string]int{}
-	for _, tp := range order {
-		i, known := at[tp.Topic]
-		if !known {
-			i = len(resp.Topics)
-			at[tp.Topic] = i
-			resp.Topics = append(resp.Topics, kmsg.AlterReplicaLogDirsResponseTopic{Topic: tp.Topic})
-		}
-		resp.Topics[i].Partitions = append(resp.Topics[i].Partitions,
-			kmsg.AlterReplicaLogDirsResponseTopicPartition{Partition: tp.Partition, ErrorCode: h.alter(tp, wishes[tp])})
-	}
+	wishes.each(func(topic string) {
+		resp.Topics = append(resp.Topics, kmsg.AlterReplicaLogDirsResponseTopic{Topic: topic})
+	}, func(at int, tp ids.TopicPartition, dir string) {
+		resp.Topics[at].Partitions = append(resp.Topics[at].Partitions,
+			kmsg.AlterReplicaLogDirsResponseTopicPartition{Partition: tp.Partition, ErrorCode: h.alter(tp, dir)})
+	})
 	c.Reply(resp)
 }
 
